@@ -1,0 +1,49 @@
+# Every verb of the house. `make help` lists them.
+PYTHON ?= python3.11
+HOST ?= 127.0.0.1
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-header -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test check bench lock clean
+
+help:  ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.service: requirements/service.txt | $(BIN)/python
+	@test -e $(VENV)/.dev || $(BIN)/pip install -q --require-hashes -r requirements/service.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -q -r requirements/dev.txt
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.service
+
+setup: $(VENV)/.dev  ## install everything: service, training, development
+
+serve: $(VENV)/.service  ## serve the shipped model (HOST, PORT); installs what the service needs, no torch
+	HOST=$(HOST) PORT=$(PORT) $(BIN)/python -m service
+
+test: $(VENV)/.dev  ## run the whole suite
+	$(BIN)/python -m pytest -q -n 2
+
+check: $(VENV)/.dev  ## lint, types, import law
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## measure what the speed claims rest on
+	$(BIN)/python -m bench
+
+lock: $(VENV)/.dev  ## pin every dependency anew from pyproject.toml
+	$(LOCK) --generate-hashes -o requirements/service.txt
+	$(LOCK) --no-annotate --extra training --extra dev -c requirements/service.txt -o requirements/dev.txt
+	sed -i -E 's/^(torch==[0-9.]+)\+cpu/\1/' requirements/dev.txt
+
+clean:  ## remove what was built here
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""The whole trip of one ECG, readable top to bottom."""

@@ -1,0 +1,1 @@
+"""R peaks, beat alignment, median beat, wave measurements."""

@@ -1,0 +1,1 @@
+"""Lead weights, the cross-lead matrix and temporal activation, mapped back onto the recording."""

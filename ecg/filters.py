@@ -1,0 +1,1 @@
+"""Zero-phase filters and resampling for all leads at once."""

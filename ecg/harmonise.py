@@ -1,0 +1,1 @@
+"""Recording -> TwelveLead: rename, order, units, derive missing limb leads, check Einthoven."""

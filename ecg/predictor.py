@@ -1,0 +1,1 @@
+"""ONNX session and contract; the only importer of onnxruntime."""

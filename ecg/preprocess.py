@@ -1,0 +1,1 @@
+"""prepare(TwelveLead, steps) -> float32 tensor; ordered, versioned, immutable steps."""

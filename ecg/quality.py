@@ -1,0 +1,1 @@
+"""The gate: TwelveLead and limits -> QualityReport with machine-readable reasons."""

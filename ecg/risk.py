@@ -1,0 +1,1 @@
+"""Raw output -> calibrated risk per horizon, percentile, band."""

@@ -1,0 +1,1 @@
+"""The web door: hospital systems post ECGs here. Never imports torch."""
