@@ -1,0 +1,142 @@
+"""One lead in, that lead's tokens out: the stem and the residual encoder, in which leads never meet.
+
+Tensors are (batch, channels, 12, time) and every kernel is (1, k): the lead axis is only ever carried along.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model_training.nets.config import Amplitude, Block, DualAttentionConfig, Stem
+from model_training.nets.interface import N_LEADS
+
+FLAT_MV = 1e-6
+
+
+def z_scored(ecg: Tensor) -> tuple[Tensor, Tensor]:
+    """Each lead over its own time to mean 0 and SD 1, and the log-SD (mV) that this throws away."""
+    centred = ecg - ecg.mean(dim=-1, keepdim=True)
+    variance = centred.square().mean(dim=-1, keepdim=True)
+    return centred * torch.rsqrt(variance + FLAT_MV**2), 0.5 * torch.log(variance[..., 0] + 1e-4)
+
+
+class LeadSpecificStem(nn.Module):
+    """Two grouped convolutions, twelve groups throughout: the filters of a lead see that lead alone."""
+
+    LEAD_AXES: ClassVar = {
+        f"layers.{layer}.{name}": 0 for layer in (0, 1, 3, 4) for name in ("weight", "bias")
+    }
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        wide, half = N_LEADS * channels, kernel // 2
+        self.layers = nn.Sequential(
+            nn.Conv1d(N_LEADS, wide, kernel, stride, half, groups=N_LEADS),
+            nn.GroupNorm(N_LEADS, wide),
+            nn.GELU(),
+            nn.Conv1d(wide, wide, kernel, 1, half, groups=N_LEADS),
+            nn.GroupNorm(N_LEADS, wide),
+            nn.GELU(),
+        )
+
+    def forward(self, ecg: Tensor) -> Tensor:
+        return self.layers(ecg).unflatten(1, (N_LEADS, -1)).transpose(1, 2)
+
+
+class SharedStem(nn.Module):
+    """One strided filter bank for all leads."""
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.filters = nn.Conv2d(1, channels, (1, kernel), (1, stride), (0, kernel // 2), bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, ecg: Tensor) -> Tensor:
+        return F.relu(self.norm(self.filters(ecg[:, None])))
+
+
+def _padding(kernel: int, stride: int) -> tuple[int, int]:
+    """(0, p) such that a stride divides the length exactly."""
+    return 0, (kernel - 1) // 2
+
+
+class DenseBlock(nn.Module):
+    """conv-norm-LeakyReLU twice, beside max-pool and a pointwise convolution; GELU after the sum."""
+
+    def __init__(self, inside: int, outside: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inside, outside, (1, kernel), (1, stride), _padding(kernel, stride), bias=False)
+        self.first_norm = nn.BatchNorm2d(outside)
+        self.second = nn.Conv2d(outside, outside, (1, kernel), 1, _padding(kernel, 1), bias=False)
+        self.second_norm = nn.BatchNorm2d(outside)
+        self.shortcut = nn.Conv2d(inside, outside, 1)
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.leaky_relu(self.first_norm(self.first(x)), 0.01)
+        y = F.leaky_relu(self.second_norm(self.second(y)), 0.01)
+        return F.gelu(y + self.shortcut(F.max_pool2d(x, (1, self.stride))))
+
+
+class SeparableBlock(nn.Module):
+    """Depthwise over time, pointwise over channels, twice; average-pooled shortcut; ReLU after the sum."""
+
+    def __init__(self, inside: int, outside: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inside, inside, (1, kernel), (1, stride), _padding(kernel, stride), groups=inside, bias=False),
+            nn.BatchNorm2d(inside),
+            nn.Conv2d(inside, outside, 1, bias=False),
+            nn.BatchNorm2d(outside),
+            nn.ReLU(),
+            nn.Conv2d(outside, outside, (1, kernel), 1, _padding(kernel, 1), groups=outside, bias=False),
+            nn.BatchNorm2d(outside),
+            nn.Conv2d(outside, outside, 1, bias=False),
+            nn.BatchNorm2d(outside),
+        )
+        self.pool = nn.AvgPool2d((1, stride)) if stride > 1 else nn.Identity()
+        same = inside == outside
+        self.match = (
+            nn.Identity()
+            if same
+            else nn.Sequential(nn.Conv2d(inside, outside, 1, bias=False), nn.BatchNorm2d(outside))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.body(x) + self.match(self.pool(x)))
+
+
+class LeadEncoder(nn.Module):
+    """Pads, standardises, and turns each lead into (tokens, channels); says which tokens hold signal."""
+
+    def __init__(self, config: DualAttentionConfig) -> None:
+        super().__init__()
+        self.config = config
+        stem = LeadSpecificStem if config.stem is Stem.LEAD_SPECIFIC else SharedStem
+        block = DenseBlock if config.block is Block.DENSE else SeparableBlock
+        widths = (config.stem_channels, *config.channels)
+        self.stem = stem(config.stem_channels, config.stem_kernel, config.stem_stride)
+        self.blocks = nn.Sequential(
+            *(
+                block(inside, outside, config.kernel, stride)
+                for inside, outside, stride in zip(widths[:-1], widths[1:], config.strides, strict=True)
+            )
+        )
+        self.size = nn.Linear(1, config.channels[-1]) if config.amplitude is Amplitude.SIDE_CHANNEL else None
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, ecg: Tensor, lead_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (batch, 12, tokens, channels) and their usability (batch, 12, tokens) as 0 or 1."""
+        ecg = ecg * lead_mask[..., None]
+        present = F.pad(ecg, self.config.padding).unflatten(-1, (self.config.tokens, -1)).abs().amax(dim=-1) > 0
+        shape, log_size = (ecg, None) if self.config.amplitude is Amplitude.MILLIVOLT else z_scored(ecg)
+        features = self.blocks(self.stem(F.pad(shape, self.config.padding)))
+        tokens = features.permute(0, 2, 3, 1)
+        if self.size is not None and log_size is not None:
+            tokens = tokens + self.size(log_size[..., None])[:, :, None]
+        usable = present if self.config.ignore_padding else torch.ones_like(present)
+        return tokens, usable.to(ecg.dtype)
