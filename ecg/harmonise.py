@@ -1,1 +1,161 @@
-"""Recording -> TwelveLead: rename, order, units, derive missing limb leads, check Einthoven."""
+"""Recording -> TwelveLead: rename, order, units, derive missing limb leads. Computes the limb residual; the gate judges it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.errors import LeadsInconsistent, LeadsMissing, RateUnsupported, UnitsUnknown
+from ecg.guards import MAX_RATE_HZ, MIN_RATE_HZ
+from ecg.leads import LEADS, LIMB, LIMB_FROM_I_II, PRECORDIAL, canonical_name
+from ecg.recording import MV_PER, Recording, Samples, Source, TwelveLead, Unit, Waveform
+
+# A lead that names its negative, as the Cabrera order does with -aVR.
+_NEGATIVE: Final = re.compile(r"^\s*(?:[-−–]|\(-\)|minus\s)\s*|[\s_-]*(?:neg|inv)\s*$", re.IGNORECASE)
+# The typical lead spans 0.2 to 20 mV from lowest to highest sample; twelve leads outside these bounds are in another unit.
+_SMALLEST_SPAN_MV: Final = 0.02
+_LARGEST_SPAN_MV: Final = 50.0
+_PLAUSIBLE_SPAN_MV: Final = (0.1, 20.0)
+_SHORTEST_PADDING_S: Final = 0.1
+
+
+def to_twelve(recording: Recording) -> TwelveLead:
+    """The recording in canonical order and millivolts, at its own rate. A file that holds only a median beat gives that."""
+    beat = recording.median_beat
+    if recording.rhythm is None:
+        assert beat is not None, "Recording promises one of the two"
+        return _harmonised(beat, Source.MEDIAN_BEAT, None)
+    return _harmonised(recording.rhythm, Source.RHYTHM, _harmonised(beat, Source.MEDIAN_BEAT, None) if beat else None)
+
+
+def limb_residual(samples_mv: Samples) -> float:
+    """How far the limb leads contradict Einthoven and Goldberger: the worst law's RMS error over the RMS of lead II.
+
+    Offsets are left out, since devices filter each lead's baseline by itself. Where lead II is smaller than I or III the
+    largest of the three is the yardstick, so that a near-flat lead II does not turn rounding into contradiction.
+    """
+    limb = samples_mv[:6] - samples_mv[:6].mean(axis=1, keepdims=True)
+    i, ii, iii, avr, avl, avf = limb
+    laws = np.stack((i + iii - ii, avr + (i + ii) / 2, avl - i + ii / 2, avf - ii + i / 2))
+    yardstick = float(np.max(_mean_square(limb[:3])))
+    return float(np.sqrt(np.max(_mean_square(laws)) / yardstick)) if yardstick > 0 else 0.0
+
+
+def _mean_square(rows: Samples) -> NDArray[np.float32]:
+    square: NDArray[np.float32] = np.einsum("ij,ij->i", rows, rows) / np.float32(rows.shape[1])
+    return square
+
+
+@dataclass(slots=True)
+class _Leads:
+    """The file's own leads by canonical name, and what had to be said about them."""
+
+    by_name: dict[str, Samples]
+    notes: list[str]
+
+
+def _harmonised(waveform: Waveform, source: Source, median_beat: TwelveLead | None) -> TwelveLead:
+    _require_rate(waveform.sampling_rate_hz)
+    to_mv = _mv_per(waveform.unit)
+    found = _by_name(waveform)
+    derived = _derive_limb_leads(found.by_name)
+    samples_mv = np.stack([found.by_name[name] for name in LEADS])
+    if to_mv != 1.0:
+        samples_mv *= np.float32(to_mv)
+    samples_mv = _without_padding(samples_mv, waveform.sampling_rate_hz, found.notes)
+    _require_plausible_unit(samples_mv, waveform.unit)
+    return TwelveLead(samples_mv, waveform.sampling_rate_hz, source, derived, median_beat, tuple(found.notes))
+
+
+def _require_rate(rate_hz: float) -> None:
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise RateUnsupported(
+            f"a sampling rate of {rate_hz:g} Hz; {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz are read", rate_hz=rate_hz
+        )
+
+
+def _mv_per(unit: Unit) -> float:
+    if unit not in MV_PER:
+        raise UnitsUnknown("the file does not say what unit its samples are in")
+    return MV_PER[unit]
+
+
+def _by_name(waveform: Waveform) -> _Leads:
+    found = _Leads({}, [])
+    for label, samples in zip(waveform.leads, waveform.samples, strict=True):
+        name, negative = _name_and_sign(label)
+        if name is None:
+            found.notes.append("a lead beyond the twelve was ignored")
+            continue
+        samples = -samples if negative else samples
+        if name not in found.by_name:
+            found.by_name[name] = samples
+        elif not np.array_equal(found.by_name[name], samples, equal_nan=True):
+            raise LeadsInconsistent(f"lead {name} is there twice, with different samples", leads=(name,))
+    return found
+
+
+def _name_and_sign(label: str) -> tuple[str | None, bool]:
+    bare = _NEGATIVE.sub("", label)
+    return canonical_name(bare), bare != label.strip() and bare != label
+
+
+def _derive_limb_leads(by_name: dict[str, Samples]) -> tuple[str, ...]:
+    """Adds the limb leads that the file leaves out, from two that it has; returns their names."""
+    present = [name for name in LIMB if name in by_name]
+    missing = [name for name in LEADS if name not in by_name]
+    lost = [name for name in missing if name in PRECORDIAL or len(present) < 2]
+    if lost:
+        raise LeadsMissing(f"leads missing: {', '.join(lost)}", leads=tuple(lost))
+    if not missing:
+        return ()
+    first, second = present[:2]
+    # The two leads as combinations of I and II, inverted: every limb lead from the two.
+    basis = np.array([LIMB_FROM_I_II[first], LIMB_FROM_I_II[second]])
+    weights = np.array([LIMB_FROM_I_II[name] for name in missing]) @ np.linalg.inv(basis)
+    pair = by_name[first].astype(np.float64), by_name[second].astype(np.float64)
+    for name, (of_first, of_second) in zip(missing, weights, strict=True):
+        by_name[name] = (of_first * pair[0] + of_second * pair[1]).astype(np.float32)
+    return tuple(missing)
+
+
+def _without_padding(samples_mv: Samples, rate_hz: float, notes: list[str]) -> Samples:
+    """Without the stretches at either end where no lead moves: some archives pad every recording to one length."""
+    if _moves(samples_mv[:, 0], samples_mv[:, 1:2]) and _moves(samples_mv[:, -1], samples_mv[:, -2:-1]):
+        return samples_mv
+    shortest = max(2, round(_SHORTEST_PADDING_S * rate_hz))
+    head, tail = _still_run(samples_mv), _still_run(samples_mv[:, ::-1])
+    head, tail = (run if run >= shortest else 0 for run in (head, tail))
+    if head + tail == 0 or head + tail >= samples_mv.shape[1]:
+        return samples_mv
+    notes.append(f"{(head + tail) / rate_hz:.2f} s of padding was cut off")
+    return samples_mv[:, head : samples_mv.shape[1] - tail]
+
+
+def _moves(edge: Samples, next_to_it: Samples) -> bool:
+    return bool(next_to_it.size) and not np.array_equal(edge[:, None], next_to_it, equal_nan=True)
+
+
+def _still_run(samples_mv: Samples) -> int:
+    """How many samples from the start on keep every lead at its first value (or at missing)."""
+    first = samples_mv[:, :1]
+    still = np.all((samples_mv == first) | (np.isnan(samples_mv) & np.isnan(first)), axis=0)
+    return int(still.size if still.all() else np.argmin(still))
+
+
+def _require_plausible_unit(samples_mv: Samples, declared: Unit) -> None:
+    """Refuses amplitudes that no heart makes in the declared unit but an ordinary one makes in another."""
+    span_mv = float(np.median(np.ptp(samples_mv, axis=1)))
+    if not span_mv > 0 or _SMALLEST_SPAN_MV <= span_mv <= _LARGEST_SPAN_MV:
+        return
+    for unit, factor in MV_PER.items():
+        if _PLAUSIBLE_SPAN_MV[0] <= span_mv / MV_PER[declared] * factor <= _PLAUSIBLE_SPAN_MV[1]:
+            raise UnitsUnknown(
+                f"a typical lead spans {span_mv:.3g} mV as {declared.value}; it would be ordinary as {unit.value}",
+                declared=declared.value,
+                plausible=unit.value,
+            )
