@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +19,9 @@ class Leak:
     detail: str
 
 
-def find(cohort: Cohort, folds: NDArray[np.int64], digests: Sequence[str] | None = None) -> list[Leak]:
-    """Every leak found; `digests` are hashes of the signals, one a recording."""
-    leaks = shared_patients(cohort, folds)
-    if digests is not None:
-        leaks += shared_signals(cohort, folds, digests)
-    return leaks + telling_bookkeeping(cohort)
+def find(cohort: Cohort, folds: NDArray[np.int64]) -> list[Leak]:
+    """Every leak that the table shows; repeated signals need the prepared cohort."""
+    return shared_patients(cohort, folds) + telling_bookkeeping(cohort)
 
 
 def shared_patients(cohort: Cohort, folds: NDArray[np.int64]) -> list[Leak]:
@@ -35,18 +31,14 @@ def shared_patients(cohort: Cohort, folds: NDArray[np.int64]) -> list[Leak]:
     return [Leak("patient in several folds", f"{len(shared)} patients")] if len(shared) else []
 
 
-def shared_signals(cohort: Cohort, folds: NDArray[np.int64], digests: Sequence[str]) -> list[Leak]:
-    """The very same signal in more than one fold or under more than one patient: a re-filed or duplicated recording."""
-    grouped = pd.DataFrame(
-        {"digest": list(digests), "fold": folds, "patient": cohort.table["patient_id"].to_numpy()}
-    ).groupby("digest")
-    spread = grouped.nunique()
-    leaks = []
-    if folded := int((spread["fold"] > 1).sum()):
-        leaks.append(Leak("same signal in several folds", f"{folded} signals"))
-    if shared := int((spread["patient"] > 1).sum()):
-        leaks.append(Leak("same signal under several patients", f"{shared} signals"))
-    return leaks
+def repeated_signals(table: pd.DataFrame) -> list[Leak]:
+    """The very same signal under more than one patient: no split by patient keeps such recordings apart.
+
+    `table` is a prepared cohort's, whose `signal_digest` hashes the harmonised samples.
+    """
+    patients = table.groupby("signal_digest")["patient_id"].nunique()
+    repeated = int((patients > 1).sum())
+    return [Leak("same signal under several patients", f"{repeated} signals")] if repeated else []
 
 
 def telling_bookkeeping(cohort: Cohort) -> list[Leak]:

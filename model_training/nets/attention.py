@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model_training.nets.config import DualAttentionConfig, Positions
+from model_training.nets.config import DualAttentionConfig, Positions, ReadOut
 from model_training.nets.interface import N_LEADS
-from model_training.nets.layers import dropout, masked_softmax, rotated, rotation, sinusoids
+from model_training.nets.layers import HIDDEN, dropout, masked_softmax, rotated, rotation, sinusoids
 
 
 class LeadAttention(nn.Module):
@@ -91,6 +91,7 @@ class TemporalAttention(nn.Module):
     def __init__(self, config: DualAttentionConfig) -> None:
         super().__init__()
         size, self.heads, self.norm_first = config.channels[-1], config.temporal_heads, config.norm_first
+        self.shown = config.read_out is not ReadOut.ATTENTION  # attention pooling brings maps of its own
         self.rotary = config.positions is Positions.ROTARY
         self._place(config, size)
         self.drop = dropout(config.dropout_kind, config.dropout, batch_axis=1)
@@ -129,6 +130,12 @@ class TemporalAttention(nn.Module):
         q, k, v = qkv.unbind(0)
         if self.rotary:
             q, k = rotated(q, self.cos, self.sin), rotated(k, self.cos, self.sin)
+        if not self.shown:
+            hidden = ((1 - usable) * HIDDEN)[:, :, None, None]
+            mixed = F.scaled_dot_product_attention(
+                q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), hidden.flatten(0, 1)
+            )
+            return self.drop(self.out(mixed.transpose(1, 2).flatten(2).unflatten(0, x.shape[:2]))), usable
         # weights (12, batch, heads, query token, key token)
         weights = masked_softmax(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), usable[:, :, None, None])
         return self.drop(self.out((weights @ v).transpose(2, 3).flatten(3))), self._received(weights, usable)

@@ -37,7 +37,9 @@ class DualAttention(Network):
         self.lead_attention = LeadAttention(config) if config.lead_attention else None
         self.temporal_attention = TemporalAttention(config) if config.temporal_attention else None
         pooled = config.lead_size > 0
-        self.to_lead = nn.Linear(2 * config.channels[-1], config.lead_size) if pooled and config.lead_attention else None
+        self.to_lead = (
+            nn.Linear(2 * config.channels[-1], config.lead_size) if pooled and config.lead_attention else None
+        )
         speaks = self.to_lead is not None and config.lead_context is LeadContext.CONTENT
         self.from_lead = nn.Linear(config.lead_size, config.channels[-1]) if speaks else None
         self.read_out: nn.Module = (

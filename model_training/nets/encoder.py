@@ -27,9 +27,7 @@ def z_scored(ecg: Tensor) -> tuple[Tensor, Tensor]:
 class LeadSpecificStem(nn.Module):
     """Two grouped convolutions, twelve groups throughout: the filters of a lead see that lead alone."""
 
-    LEAD_AXES: ClassVar = {
-        f"layers.{layer}.{name}": 0 for layer in (0, 1, 3, 4) for name in ("weight", "bias")
-    }
+    LEAD_AXES: ClassVar = {f"layers.{layer}.{name}": 0 for layer in (0, 1, 3, 4) for name in ("weight", "bias")}
 
     def __init__(self, channels: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -101,9 +99,7 @@ class SeparableBlock(nn.Module):
         self.pool = nn.AvgPool2d((1, stride)) if stride > 1 else nn.Identity()
         same = inside == outside
         self.match = (
-            nn.Identity()
-            if same
-            else nn.Sequential(nn.Conv2d(inside, outside, 1, bias=False), nn.BatchNorm2d(outside))
+            nn.Identity() if same else nn.Sequential(nn.Conv2d(inside, outside, 1, bias=False), nn.BatchNorm2d(outside))
         )
 
     def forward(self, x: Tensor) -> Tensor:
