@@ -38,6 +38,7 @@ TABLE: Final[dict[type[EcgError], Row]] = {
     core.ContractInvalid: Row(503, "Model contract invalid", "The artefact's contract is absent, incomplete or unknown."),
     core.ContractMismatch: Row(503, "Model contract broken", "The model does not do what its contract says."),
     core.ProbeMismatch: Row(503, "Model probe failed", "A known ECG no longer gives its known answer."),
+    door.ArtefactAltered: Row(503, "Model file altered", "The model file is not the one that SHA256SUMS names."),
     core.ModelUnknown: Row(404, "Unknown model", "No model of that name is loaded; GET /models lists them."),
     core.InferenceFailed: Row(500, "Inference failed", "The model runtime failed; the operator's log has the request id."),
     door.RequestInvalid: Row(422, "Invalid request", "A parameter has a value that it may not have."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecg.errors import EcgError
+from ecg.errors import EcgError, ModelError
 
 
 class Refusal(EcgError):
@@ -87,3 +87,7 @@ class StoreUnavailable(Overloaded):
 
 class InternalError(Refusal):
     code = "internal_error"
+
+
+class ArtefactAltered(ModelError):
+    code = "artefact_altered"

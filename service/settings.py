@@ -104,3 +104,7 @@ def load() -> Settings:
 def share(variable: str, value: str) -> None:
     """Hand a value to worker processes, which inherit the environment."""
     os.environ[variable] = value
+
+
+def is_shared(variable: str) -> bool:
+    return variable in os.environ

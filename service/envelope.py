@@ -1,0 +1,114 @@
+"""Around every answer: ids, security headers, the audit row before it leaves, one log line, and the last barrier for defects."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ecg.errors import EcgError
+from service import problems
+from service.audit.store import Store
+from service.metrics import Metrics
+from service.refusals import InternalError, StoreUnavailable
+from service.trail import Trail, begin
+
+_log = structlog.get_logger("service.access")
+API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": API_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_TRANSPORT: Final = "max-age=31536000; includeSubDomains"
+
+
+class Envelope:
+    def __init__(self, app: ASGIApp, store: Store, metrics: Metrics) -> None:
+        self._app, self._store, self._metrics = app, store, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        trail = begin(scope)
+        scope.setdefault("state", {})["trail"] = trail
+        outgoing = _Outgoing(scope, receive, send, trail, self._store)
+        with structlog.contextvars.bound_contextvars(request_id=trail.request_id, correlation_id=trail.correlation_id):
+            try:
+                await self._app(scope, receive, outgoing.send)
+            except Exception:  # the last barrier: whatever gets here is a defect, and its text stays inside
+                _log.exception("defect", path=_template(scope))
+                await outgoing.instead(InternalError("defect"))
+            self._tell(scope, trail, outgoing.status)
+
+    def _tell(self, scope: Scope, trail: Trail, status: int) -> None:
+        path, method = _template(scope), scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.requests.labels(path, method, str(status), trail.code).inc()
+        self._metrics.latency.labels(path).observe(trail.elapsed_s)
+        _log.info(
+            "answered", path=path, method=method, status=status, code=trail.code, caller=trail.caller,
+            duration_ms=round(trail.elapsed_s * 1000, 3),
+        )  # fmt: skip
+
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def _template(scope: Scope) -> str:
+    """The route's path with its placeholders: a raw path could hold anything, and must not reach logs or labels."""
+    return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+class _Outgoing:
+    """Lets the first byte out only when the audit row lies in the store."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, trail: Trail, store: Store) -> None:
+        self._scope, self._receive, self._send, self._trail, self._store = scope, receive, send, trail, store
+        self._replaced = False
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if self._replaced:
+            return
+        if message["type"] == "http.response.start":
+            try:
+                await self._settle(message["status"])
+            except StoreUnavailable as error:
+                await self.instead(error)
+                return
+            self._dress(message)
+        await self._send(message)
+
+    async def instead(self, error: EcgError) -> None:
+        """This problem in place of whatever the application says; nothing when its answer is already on its way."""
+        if self.status:
+            return
+        self._trail.code = problems.code_for(error)
+        if isinstance(error, StoreUnavailable):
+            self._trail.settled = True
+        response = problems.response(error, self._trail.request_id)
+        await response(self._scope, self._receive, self.send)
+        self._replaced = True
+
+    async def _settle(self, status: int) -> None:
+        if self._trail.is_due and self._trail.code != StoreUnavailable.code:
+            await self._store.record(self._trail.entry(status, self._trail.code))
+        self._trail.settled = True
+
+    def _dress(self, message: Message) -> None:
+        self.status = message["status"]
+        headers = MutableHeaders(raw=message["headers"])
+        headers["X-Request-ID"] = self._trail.request_id
+        headers["X-Correlation-ID"] = self._trail.correlation_id
+        for name, value in _HEADERS.items():
+            headers.setdefault(name, value)
+        if self._scope["scheme"] == "https":
+            headers.setdefault("Strict-Transport-Security", _TRANSPORT)

@@ -1,0 +1,77 @@
+"""How much at once: places in the queue of this process, and each caller's rate across all processes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import math
+import mmap
+import os
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from service.refusals import QueueFull, RateLimited
+
+_SLOT_BYTES: Final = 8
+_SLOTS: Final = 2**16
+
+
+class Places:
+    """A bounded number of requests in the house; each holds its upload and its turn. One more is sent away."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.taken = 0
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        if self.taken >= self.capacity:
+            raise QueueFull(f"all {self.capacity} places are taken", retry_after_s=1)
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+
+
+class Rate:
+    """The generic cell rate algorithm: a caller's whole state is the time at which its bucket will be full again.
+
+    That one number lies in a file shared by all workers, so that a caller's rate does not depend on which worker answers.
+    Callers whose hashes collide (1 in 65,536) share a bucket.
+    """
+
+    def __init__(self, path: Path, per_minute: float, burst: int) -> None:
+        self._interval_s = 60.0 / per_minute
+        self._slack_s = self._interval_s * (burst - 1)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        if os.fstat(self._file).st_size < _SLOTS * _SLOT_BYTES:
+            os.ftruncate(self._file, _SLOTS * _SLOT_BYTES)
+        self._cells = mmap.mmap(self._file, _SLOTS * _SLOT_BYTES)
+
+    def admit(self, caller: str) -> None:
+        offset = _SLOT_BYTES * (int.from_bytes(hashlib.sha256(caller.encode()).digest()[:4], "big") % _SLOTS)
+        fcntl.lockf(self._file, fcntl.LOCK_EX, _SLOT_BYTES, offset)
+        try:
+            wait_s = self._take(offset, time.time())
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, _SLOT_BYTES, offset)
+        if wait_s > 0:
+            raise RateLimited("this caller's rate is used up", retry_after_s=max(1, math.ceil(wait_s)))
+
+    def _take(self, offset: int, now: float) -> float:
+        """Seconds to wait, or 0 after taking one."""
+        (full_at,) = struct.unpack_from("<d", self._cells, offset)
+        start = max(now, full_at)
+        if start - now > self._slack_s:
+            return float(start - now - self._slack_s)
+        struct.pack_into("<d", self._cells, offset, start + self._interval_s)
+        return 0.0
+
+    def close(self) -> None:
+        self._cells.close()
+        os.close(self._file)
