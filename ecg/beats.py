@@ -12,30 +12,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import filters
+from ecg import filters, rpeaks
 from ecg.recording import Samples, TwelveLead
+from ecg.rpeaks import Indices
 
 RATE_HZ: Final = 500.0
 LOW_HZ: Final = 0.5
 HIGH_HZ: Final = 150.0
 ORDER: Final = 2
-# 600 samples with R at sample 240, as the median beats of the 12SL program lie, on which the paper's model was trained.
+# 600 samples with R at sample 240: so lie the median beats of the 12SL program, which the paper's model was trained on.
 BEFORE_MS: Final = 480.0
 AFTER_MS: Final = 720.0
-R_SAMPLE: Final = round(BEFORE_MS * RATE_HZ / 1000)
-BEAT_SAMPLES: Final = round((BEFORE_MS + AFTER_MS) * RATE_HZ / 1000)
 # The median needs no more beats than this; a longer recording gives its first ones.
 MAX_MEDIAN_BEATS: Final = 64
 
-_QRS_BAND_HZ: Final = (8.0, 30.0)
-_ENVELOPE_S: Final = 0.1
-_REFRACTORY_S: Final = 0.24
-_MATCH_S: Final = 0.08
-_LAG_S: Final = 0.03
-_ALIKE: Final = 0.8
+_FINE_LAG_S: Final = 0.006
+_R_REACH_S: Final = 0.06
 _PREMATURE: Final = 0.8
-
-Indices = NDArray[np.int64]
+_REGULAR_WITHIN: Final = 0.1
+_REGULAR_SHARE: Final = 0.6
+_TYPICAL_WITHIN: Final = 0.2
 
 
 class BeatKind(StrEnum):
@@ -45,7 +41,10 @@ class BeatKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Beats:
-    """What was found at 500 Hz. `signal_mv` is the whole recording, 0.5 to 150 Hz; R peaks are samples of it."""
+    """What was found, at 500 Hz. `signal_mv` is the whole recording, 0.5 to 150 Hz; R peaks are samples of it.
+
+    `correlation` says how well each beat's QRS fits the typical one; `median_mv` is (12, 600) with R at sample 240.
+    """
 
     signal_mv: Samples
     r_samples: Indices
@@ -60,147 +59,94 @@ class Beats:
 
     @property
     def heart_rate_bpm(self) -> float | None:
-        """Ventricular rate: beats between the first and the last R peak over the time between them."""
+        """Ventricular rate by the median interval, which a missed or an ectopic beat does not move.
+
+        Where it lies far from the mean (bigeminy, block, pauses) no single interval is typical, and the mean is given.
+        """
         if self.r_samples.size < 2:
             return None
-        return float(60_000 / self.rr_ms.mean())
+        typical, mean = float(np.median(self.rr_ms)), float(self.rr_ms.mean())
+        return 60_000 / (typical if abs(typical - mean) <= _TYPICAL_WITHIN * mean else mean)
+
+    @property
+    def irregularity(self) -> float:
+        """How much each interval differs from the next, over the typical one: above about 0.1 in atrial fibrillation."""
+        rr = self.rr_ms
+        return float(np.median(np.abs(np.diff(rr))) / np.median(rr)) if rr.size >= 3 else 0.0
 
     @property
     def normal_r_samples(self) -> Indices:
-        return self.r_samples[[kind is BeatKind.NORMAL for kind in self.kinds]]
+        return _normal(self.r_samples, self.kinds)
 
 
 def find(twelve: TwelveLead) -> Beats:
-    """The beats of a recording; none at all when nothing in it repeats like a QRS complex."""
-    signal_mv = at_beat_rate(twelve)
-    peaks = _r_peaks(signal_mv)
-    aligned, kinds, correlation = _matched(signal_mv, peaks)
-    normal = aligned[[kind is BeatKind.NORMAL for kind in kinds]]
-    return Beats(signal_mv, aligned, kinds, correlation, median_beat(signal_mv, normal))
-
-
-def at_beat_rate(twelve: TwelveLead) -> Samples:
-    """The recording at 500 Hz without drift and without what lies above 150 Hz, missing samples bridged."""
+    """The beats of a recording; none at all when nothing in it stands out like a QRS complex."""
     samples = filters.resample(filters.filled(twelve.samples_mv), twelve.sampling_rate_hz, RATE_HZ)
-    return filters.bandpass(samples, RATE_HZ, LOW_HZ, HIGH_HZ, ORDER)
+    spectrum = filters.Spectrum(samples, RATE_HZ)
+    signal_mv = spectrum.bandpass(LOW_HZ, HIGH_HZ, ORDER)
+    every = filters.DECIMATION
+    qrs = spectrum.bandpass(*rpeaks.QRS_BAND_HZ, ORDER, every=every)
+    peaks = rpeaks.find(qrs, RATE_HZ / every) * every
+    if not peaks.size:
+        return Beats(signal_mv, peaks, (), np.zeros(0, dtype=np.float32), None)
+    aligned = rpeaks.align(signal_mv[rpeaks.INDEPENDENT_ROWS, :], peaks, RATE_HZ, lag_s=_FINE_LAG_S)
+    r_samples = np.clip(aligned.at + _r_offset(aligned.typical), 0, signal_mv.shape[1] - 1)
+    kinds = _kinds(r_samples, aligned.correlation)
+    median_mv = median_beat(signal_mv, _normal(r_samples, kinds))
+    return Beats(signal_mv, r_samples, kinds, aligned.correlation, median_mv)
 
 
-def median_beat(signal_mv: Samples, r_samples: Indices) -> Samples | None:
+def _normal(r_samples: Indices, kinds: tuple[BeatKind, ...]) -> Indices:
+    chosen: Indices = r_samples[np.array([kind is BeatKind.NORMAL for kind in kinds], dtype=bool)]
+    return chosen
+
+
+def _r_offset(typical: Samples) -> int:
+    """From the middle of the typical complex to its R: where the leads together are farthest from zero."""
+    middle, reach = typical.shape[1] // 2, round(_R_REACH_S * RATE_HZ)
+    power = np.einsum("ij,ij->j", typical, typical)[middle - reach : middle + reach + 1]
+    return int(power.argmax()) - reach
+
+
+def _kinds(r_samples: Indices, correlation: NDArray[np.float32]) -> tuple[BeatKind, ...]:
+    """Ectopic is a beat that looks different, or that comes early in a rhythm that is otherwise regular."""
+    rr = np.diff(r_samples).astype(np.float64)
+    early = np.zeros(r_samples.size, dtype=bool)
+    if rr.size >= 3 and _is_regular(rr):
+        early[1:] = rr < _PREMATURE * np.median(rr)
+    ectopic = (correlation < rpeaks.ALIKE) | early
+    return tuple(BeatKind.ECTOPIC if each else BeatKind.NORMAL for each in ectopic)
+
+
+def _is_regular(rr: NDArray[np.float64]) -> bool:
+    if not rr.size:
+        return False
+    middle = np.median(rr)
+    return bool(np.mean(np.abs(rr - middle) <= _REGULAR_WITHIN * middle) >= _REGULAR_SHARE)
+
+
+def median_beat(
+    signal_mv: Samples, r_samples: Indices, before: int = round(BEFORE_MS / 2), after: int = round(AFTER_MS / 2)
+) -> Samples | None:
     """The sample-wise median of the beats that lie wholly inside the recording; of all, edges held, when none does."""
     n = signal_mv.shape[1]
-    whole = r_samples[(r_samples >= R_SAMPLE) & (r_samples + BEAT_SAMPLES - R_SAMPLE <= n)]
-    chosen = (whole if whole.size else r_samples)[:MAX_MEDIAN_BEATS]
-    if not chosen.size:
-        return None
-    starts = chosen - R_SAMPLE
+    whole = r_samples[(r_samples >= before) & (r_samples + after <= n)]
     if whole.size:
-        windows = [signal_mv[:, start : start + BEAT_SAMPLES] for start in starts]
-    else:
-        windows = [signal_mv[:, np.clip(start + np.arange(BEAT_SAMPLES), 0, n - 1)] for start in starts]
-    return median_of(windows)
+        return median_of([signal_mv[:, r - before : r + after] for r in whole[:MAX_MEDIAN_BEATS].tolist()])
+    if not r_samples.size:
+        return None
+    span = np.arange(-before, after)
+    return median_of([signal_mv[:, np.clip(r + span, 0, n - 1)] for r in r_samples[:MAX_MEDIAN_BEATS].tolist()])
 
 
 def median_of(arrays: list[Samples]) -> Samples:
     """The element-wise median by odd-even exchange: whole arrays are compared, far faster than sorting each column."""
     rows = [np.array(each) for each in arrays]
     count, middle = len(rows), len(rows) // 2
+    spare = np.empty_like(rows[0])
     for turn in range(count):
         for low in range(turn % 2, count - 1, 2):
-            rows[low], rows[low + 1] = np.minimum(rows[low], rows[low + 1]), np.maximum(rows[low], rows[low + 1])
+            np.minimum(rows[low], rows[low + 1], out=spare)
+            np.maximum(rows[low], rows[low + 1], out=rows[low + 1])
+            rows[low], spare = spare, rows[low]
     return rows[middle] if count % 2 else (rows[middle - 1] + rows[middle]) * np.float32(0.5)
-
-
-def _r_peaks(signal_mv: Samples) -> Indices:
-    """QRS complexes as bursts of slope that all leads share, each then placed on its R peak."""
-    qrs = filters.bandpass(signal_mv, RATE_HZ, *_QRS_BAND_HZ, 2)
-    envelope = _shared_slope(qrs)
-    bursts = _peaks_apart(envelope, round(_REFRACTORY_S * RATE_HZ))
-    bursts = bursts[envelope[bursts] > _threshold(envelope, bursts)]
-    return _on_r(qrs, bursts)
-
-
-def _shared_slope(qrs: Samples) -> NDArray[np.float32]:
-    """Smoothed slope of the eight independent leads, each on its own scale, so that no loud lead drowns the others."""
-    slope = np.abs(np.diff(qrs[[0, 1, 6, 7, 8, 9, 10, 11]], axis=1, append=qrs[[0, 1, 6, 7, 8, 9, 10, 11], -1:]))
-    width = round(_ENVELOPE_S * RATE_HZ)
-    summed = np.cumsum(np.pad(slope, ((0, 0), (width // 2 + 1, width // 2))), axis=1, dtype=np.float64)
-    smooth = (summed[:, width:] - summed[:, :-width]) / width
-    smooth = smooth[:, : qrs.shape[1]]
-    scale = np.partition(smooth, -max(1, smooth.shape[1] // 50), axis=1)[:, -max(1, smooth.shape[1] // 50)]
-    mean = smooth.mean(axis=1)
-    # A lead whose bursts stand out from its average says more about where the beats are.
-    weight = np.where(scale > 1e-6, (scale / np.maximum(mean, 1e-9) - 1) ** 2 / np.maximum(scale, 1e-9), 0.0)
-    return np.asarray(weight @ smooth / max(float((weight * scale).sum()), 1e-9), dtype=np.float32)
-
-
-def _peaks_apart(envelope: NDArray[np.float32], distance: int) -> Indices:
-    """Local maxima, of which the higher wins where two lie closer than `distance`."""
-    inner = envelope[1:-1]
-    tops = np.flatnonzero((inner > envelope[:-2]) & (inner >= envelope[2:])) + 1
-    kept: list[int] = []
-    for top in tops[np.argsort(-envelope[tops], kind="stable")]:
-        if envelope[top] < 0.05:
-            break
-        if all(abs(int(top) - other) >= distance for other in kept):
-            kept.append(int(top))
-    return np.sort(np.array(kept, dtype=np.int64))
-
-
-def _threshold(envelope: NDArray[np.float32], bursts: Indices) -> float:
-    """Between the typical burst and the typical quiet."""
-    if not bursts.size:
-        return 0.0
-    high = float(np.median(np.sort(envelope[bursts])[-max(1, bursts.size // 2) :]))
-    quiet = float(np.median(envelope))
-    return quiet + 0.35 * (high - quiet)
-
-
-def _on_r(qrs: Samples, bursts: Indices) -> Indices:
-    """Each burst's R: where the leads together are farthest from zero."""
-    reach = round(_MATCH_S * RATE_HZ)
-    power = np.einsum("ij,ij->j", qrs, qrs)
-    padded = np.pad(power, reach)
-    if not bursts.size:
-        return bursts
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)[bursts]
-    return np.unique(bursts - reach + windows.argmax(axis=1))
-
-
-def _matched(signal_mv: Samples, peaks: Indices) -> tuple[Indices, tuple[BeatKind, ...], NDArray[np.float32]]:
-    """The peaks shifted to where each beat's QRS best fits the typical one, its kind, and how well it fits."""
-    if not peaks.size:
-        return peaks, (), np.zeros(0, dtype=np.float32)
-    reach, lag = round(_MATCH_S * RATE_HZ), round(_LAG_S * RATE_HZ)
-    padded = np.pad(signal_mv, ((0, 0), (reach + lag, reach + lag)), mode="edge")
-    spans = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
-    lags = peaks[:, None] + np.arange(2 * lag + 1)[None, :]
-    # (beat, lag, lead x time), each without its own mean, so that the product with the template is a correlation.
-    windows = spans[:, lags].transpose(1, 2, 0, 3)
-    windows = windows - windows.mean(axis=3, keepdims=True)
-    windows = windows.reshape(peaks.size, 2 * lag + 1, -1)
-    windows /= np.maximum(np.linalg.norm(windows, axis=2, keepdims=True), 1e-9)
-    template = _typical(windows[:, lag])
-    fit = windows @ template
-    best = fit.argmax(axis=1)
-    template = _typical(windows[np.arange(peaks.size), best])
-    fit = windows @ template
-    best, correlation = fit.argmax(axis=1), fit.max(axis=1)
-    aligned = peaks + best - lag
-    return aligned, _kinds(aligned, correlation), correlation.astype(np.float32)
-
-
-def _typical(beats: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The beat that resembles most others, averaged with those that resemble it."""
-    alike = beats @ beats.T
-    centre = int(np.argmax((alike > _ALIKE).sum(axis=1) + alike.mean(axis=1)))
-    mean: NDArray[np.float32] = beats[alike[centre] >= min(_ALIKE, float(alike[centre].max()))].mean(axis=0)
-    return mean / max(float(np.linalg.norm(mean)), 1e-9)
-
-
-def _kinds(r_samples: Indices, correlation: NDArray[np.float32]) -> tuple[BeatKind, ...]:
-    """Ectopic is what looks different, or comes early and looks a little different."""
-    rr = np.diff(r_samples, prepend=r_samples[0])
-    typical_rr = float(np.median(rr[1:])) if rr.size > 1 else 0.0
-    early = np.concatenate(([False], rr[1:] < _PREMATURE * typical_rr))
-    ectopic = (correlation < _ALIKE) | (early & (correlation < 0.9))
-    return tuple(BeatKind.ECTOPIC if each else BeatKind.NORMAL for each in ectopic)

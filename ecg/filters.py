@@ -1,7 +1,7 @@
 """Zero-phase filters and resampling for all leads at once.
 
-A Butterworth or notch filter run forwards and backwards multiplies the spectrum by |H|^2, so it is applied here as exactly
-that: one real FFT of the odd extension of the signal, one product, one inverse. Numpy alone, since importing scipy.signal
+A Butterworth or notch filter run forwards and backwards multiplies the spectrum by |H|^2, so it is applied here as
+exactly that: one real FFT of the extended signal, one product, one inverse. Numpy alone, since importing scipy.signal
 takes longer than a thousand of these calls. Away from the edges the result is that of `scipy.signal.sosfiltfilt`.
 """
 
@@ -20,33 +20,84 @@ Gain = NDArray[np.float32]
 
 # A 0.5 Hz second-order high-pass forgets a step to under 2 % in this time.
 EXTENSION_S: Final = 2.0
+# Extension and transform lengths divide by this, so that a decimated result falls on the samples of the full one.
+DECIMATION: Final = 4
 # Half-width of the resampling kernel, in samples of the slower of the two rates, and the shape of its Kaiser window.
 _HALF_WIDTH: Final = 10
 _KAISER_BETA: Final = 5.0
 
 
+class Spectrum:
+    """The transform of all leads, made once; each filter on it then costs one inverse transform.
+
+    What lies beyond an end is the signal mirrored through its last point, as in `scipy.signal.sosfiltfilt`.
+    """
+
+    __slots__ = ("_length", "_line", "_n", "_pad", "_values", "rate_hz")
+
+    def __init__(self, samples: Samples, rate_hz: float) -> None:
+        self.rate_hz, self._n = rate_hz, samples.shape[-1]
+        self._pad = min(round(EXTENSION_S * rate_hz), self._n - 1) // DECIMATION * DECIMATION
+        self._length = fast_length(self._n + 2 * self._pad)
+        self._line = _line_between_ends(samples)
+        # norm="ortho" on both sides keeps numpy in single precision; its default forward transform is six times slower.
+        self._values = np.fft.rfft(self._extended(samples), norm="ortho")
+
+    def _extended(self, samples: Samples) -> Samples:
+        n, pad = self._n, self._pad
+        extended = np.zeros((*samples.shape[:-1], self._length), dtype=np.float32)
+        inside = extended[..., pad : pad + n]
+        # Without the line both ends are zero, so mirroring through them is a change of sign.
+        np.subtract(samples, self._line, out=inside)
+        fade = _fade(pad)
+        np.multiply(inside[..., pad:0:-1], -fade, out=extended[..., :pad])
+        np.multiply(
+            inside[..., n - 2 : n - 2 - pad : -1][..., :pad], -fade[::-1], out=extended[..., pad + n : n + 2 * pad]
+        )
+        return extended
+
+    def bandpass(self, low_hz: float, high_hz: float, order: int, *, every: int = 1) -> Samples:
+        """Butterworth band-pass of that order, forwards and backwards; of the result, every so many samples."""
+        return self._filtered(bandpass_gain(self._length, self.rate_hz, low_hz, high_hz, order), every)
+
+    def highpass(self, low_hz: float, order: int) -> Samples:
+        """Butterworth high-pass of that order, forwards and backwards."""
+        return self._filtered(highpass_gain(self._length, self.rate_hz, low_hz, order))
+
+    def lowpass(self, high_hz: float, order: int) -> Samples:
+        """Butterworth low-pass of that order, forwards and backwards."""
+        return self._filtered(lowpass_gain(self._length, self.rate_hz, high_hz, order)) + self._line
+
+    def notch(self, frequency_hz: float, quality: float) -> Samples:
+        """Second-order notch of that quality factor, forwards and backwards."""
+        return self._filtered(notch_gain(self._length, self.rate_hz, frequency_hz, quality)) + self._line
+
+    def _filtered(self, gain: Gain, every: int = 1) -> Samples:
+        """Under a real, even gain. A line, mirrored without end, leaves nothing after a high-pass; else it is added back."""
+        length, pad, n = self._length // every, self._pad // every, -(-self._n // every)
+        # A shorter inverse transform of the low bins is the filtered signal at fewer samples.
+        bins = length // 2 + 1
+        filtered = np.fft.irfft(self._values[..., :bins] * gain[:bins], length, norm="ortho")
+        kept: Samples = np.ascontiguousarray(filtered[..., pad : pad + n], dtype=np.float32)
+        if every > 1:
+            kept *= np.float32(1 / np.sqrt(every))
+        return kept
+
+
 def bandpass(samples: Samples, rate_hz: float, low_hz: float, high_hz: float, order: int) -> Samples:
-    """Butterworth band-pass of that order, forwards and backwards."""
-    length, pad = _extent(samples.shape[-1], rate_hz)
-    return _apply(samples, bandpass_gain(length, rate_hz, low_hz, high_hz, order), pad, keeps_line=False)
+    return Spectrum(samples, rate_hz).bandpass(low_hz, high_hz, order)
 
 
 def highpass(samples: Samples, rate_hz: float, low_hz: float, order: int) -> Samples:
-    """Butterworth high-pass of that order, forwards and backwards."""
-    length, pad = _extent(samples.shape[-1], rate_hz)
-    return _apply(samples, highpass_gain(length, rate_hz, low_hz, order), pad, keeps_line=False)
+    return Spectrum(samples, rate_hz).highpass(low_hz, order)
 
 
 def lowpass(samples: Samples, rate_hz: float, high_hz: float, order: int) -> Samples:
-    """Butterworth low-pass of that order, forwards and backwards."""
-    length, pad = _extent(samples.shape[-1], rate_hz)
-    return _apply(samples, lowpass_gain(length, rate_hz, high_hz, order), pad, keeps_line=True)
+    return Spectrum(samples, rate_hz).lowpass(high_hz, order)
 
 
 def notch(samples: Samples, rate_hz: float, frequency_hz: float, quality: float) -> Samples:
-    """Second-order notch of that quality factor, forwards and backwards."""
-    length, pad = _extent(samples.shape[-1], rate_hz)
-    return _apply(samples, notch_gain(length, rate_hz, frequency_hz, quality), pad, keeps_line=True)
+    return Spectrum(samples, rate_hz).notch(frequency_hz, quality)
 
 
 def filled(samples: Samples) -> Samples:
@@ -98,7 +149,8 @@ def notch_gain(length: int, rate_hz: float, frequency_hz: float, quality: float)
 
 def _warped(length: int, rate_hz: float) -> NDArray[np.float64]:
     """The bins' analogue frequencies under the bilinear transform; the last bin of an even length is infinite."""
-    return np.tan(np.pi * np.minimum(np.fft.rfftfreq(length), 0.5 - 1e-12))
+    warped: NDArray[np.float64] = np.tan(np.pi * np.minimum(np.fft.rfftfreq(length), 0.5 - 1e-12))
+    return warped
 
 
 def _prewarp(frequency_hz: float, rate_hz: float) -> float:
@@ -116,45 +168,20 @@ def _require(holds: bool, rule: str) -> None:
         raise ValueError(f"a filter needs {rule}")
 
 
-def _extent(n: int, rate_hz: float) -> tuple[int, int]:
-    """FFT length and samples of extension at each end for a signal of n samples."""
-    pad = min(n - 1, round(EXTENSION_S * rate_hz))
-    return fast_length(n + 2 * pad), pad
-
-
 @lru_cache(maxsize=256)
 def fast_length(at_least: int) -> int:
-    """The smallest even length from there on without a prime factor over five."""
-    length = at_least + at_least % 2
-    while _largest_odd_rest(length) != 1:
-        length += 2
+    """The smallest length from there on that decimates evenly and has no prime factor over five."""
+    length = -(-at_least // (2 * DECIMATION)) * 2 * DECIMATION
+    while _rest_of_small_primes(length) != 1:
+        length += 2 * DECIMATION
     return length
 
 
-def _largest_odd_rest(number: int) -> int:
+def _rest_of_small_primes(number: int) -> int:
     for prime in (2, 3, 5):
         while number % prime == 0:
             number //= prime
     return number
-
-
-def _apply(samples: Samples, gain: Gain, pad: int, *, keeps_line: bool) -> Samples:
-    """The signal under a real, even gain. What lies beyond an end is the signal mirrored through its last point."""
-    n, length = samples.shape[-1], 2 * (gain.size - 1)
-    line = _line_between_ends(samples)
-    extended = np.zeros((*samples.shape[:-1], length), dtype=np.float32)
-    inside = extended[..., pad : pad + n]
-    # Without the line both ends are zero, so mirroring through them is a change of sign.
-    np.subtract(samples, line, out=inside)
-    fade = _fade(pad)
-    extended[..., :pad] = -inside[..., pad:0:-1] * fade
-    extended[..., pad + n : 2 * pad + n] = -inside[..., -2 : -2 - pad : -1] * fade[::-1]
-    # norm="ortho" on both sides keeps numpy in single precision; the default forward transform is six times slower.
-    spectrum = np.fft.rfft(extended, norm="ortho")
-    spectrum *= gain
-    filtered = np.fft.irfft(spectrum, length, norm="ortho")[..., pad : pad + n]
-    # A straight line, mirrored without end, passes a low-pass unchanged and leaves nothing of itself after a high-pass.
-    return np.ascontiguousarray(filtered + line if keeps_line else filtered)
 
 
 def _line_between_ends(samples: Samples) -> Samples:

@@ -1,4 +1,4 @@
-"""Recording -> TwelveLead: rename, order, units, derive missing limb leads. Computes the limb residual; the gate judges it."""
+"""Recording -> TwelveLead: rename, order, units, derive missing limb leads; computes what the gate judges of them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.errors import LeadsInconsistent, LeadsMissing, RateUnsupported, UnitsUnknown
+from ecg.errors import LeadsInconsistent, LeadsMissing, Malformed, RateUnsupported, UnitsUnknown
 from ecg.guards import MAX_RATE_HZ, MIN_RATE_HZ
 from ecg.leads import LEADS, LIMB, LIMB_FROM_I_II, PRECORDIAL, canonical_name
 from ecg.recording import MV_PER, Recording, Samples, Source, TwelveLead, Unit, Waveform
 
 # A lead that names its negative, as the Cabrera order does with -aVR.
 _NEGATIVE: Final = re.compile(r"^\s*(?:[-−–]|\(-\)|minus\s)\s*|[\s_-]*(?:neg|inv)\s*$", re.IGNORECASE)
-# The typical lead spans 0.2 to 20 mV from lowest to highest sample; twelve leads outside these bounds are in another unit.
+# A typical lead spans 0.1 to 20 mV from lowest to highest sample; far outside, the leads are in another unit.
 _SMALLEST_SPAN_MV: Final = 0.02
 _LARGEST_SPAN_MV: Final = 50.0
 _PLAUSIBLE_SPAN_MV: Final = (0.1, 20.0)
@@ -24,19 +24,20 @@ _SHORTEST_PADDING_S: Final = 0.1
 
 
 def to_twelve(recording: Recording) -> TwelveLead:
-    """The recording in canonical order and millivolts, at its own rate. A file that holds only a median beat gives that."""
-    beat = recording.median_beat
-    if recording.rhythm is None:
-        assert beat is not None, "Recording promises one of the two"
-        return _harmonised(beat, Source.MEDIAN_BEAT, None)
-    return _harmonised(recording.rhythm, Source.RHYTHM, _harmonised(beat, Source.MEDIAN_BEAT, None) if beat else None)
+    """The recording in canonical order and millivolts, at its own rate; or the median beat of a file with no more."""
+    beat = None if recording.median_beat is None else _harmonised(recording.median_beat, Source.MEDIAN_BEAT, None)
+    if recording.rhythm is not None:
+        return _harmonised(recording.rhythm, Source.RHYTHM, beat)
+    if beat is None:
+        raise Malformed("the file holds no ECG waveform", where="the file")
+    return beat
 
 
 def limb_residual(samples_mv: Samples) -> float:
     """How far the limb leads contradict Einthoven and Goldberger: the worst law's RMS error over the RMS of lead II.
 
-    Offsets are left out, since devices filter each lead's baseline by itself. Where lead II is smaller than I or III the
-    largest of the three is the yardstick, so that a near-flat lead II does not turn rounding into contradiction.
+    Offsets are left out, since devices filter each lead's baseline by itself. Where lead II is smaller than I or III
+    the largest of the three is the yardstick, so that a near-flat lead II does not turn rounding into contradiction.
     """
     limb = samples_mv[:6] - samples_mv[:6].mean(axis=1, keepdims=True)
     i, ii, iii, avr, avl, avf = limb

@@ -1,0 +1,127 @@
+"""Where the QRS complexes are: bursts of slope that the leads share, aligned on each other by correlation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.recording import Samples
+
+# Rows that carry all there is: I, II and the precordial leads.
+INDEPENDENT_ROWS: Final = (0, 1, 6, 7, 8, 9, 10, 11)
+QRS_BAND_HZ: Final = (5.0, 20.0)
+# A complex as different as this from the typical one did not begin in the same place.
+ALIKE: Final = 0.8
+
+_ENVELOPE_S: Final = 0.096
+_REFRACTORY_S: Final = 0.24
+_FAINTEST_BURST: Final = 0.05
+_BURST_ABOVE_QUIET: Final = 0.25
+_MATCH_S: Final = 0.096
+_COARSE_LAG_S: Final = 0.064
+_EDGE_S: Final = 0.12
+
+Indices = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aligned:
+    """Beats shifted to where their QRS fits the typical one, how well it fits, and the typical one (lead, time)."""
+
+    at: Indices
+    correlation: Floats
+    typical: Samples
+
+
+def find(qrs: Samples, rate_hz: float) -> Indices:
+    """R peaks of band-passed leads (`QRS_BAND_HZ`); none when nothing stands out from the quiet."""
+    envelope = shared_slope(qrs[INDEPENDENT_ROWS, :], rate_hz)
+    bursts = _peaks_apart(envelope, round(_REFRACTORY_S * rate_hz))
+    if not bursts.size:
+        return bursts
+    bursts = _on_r(qrs, bursts[envelope[bursts] > _threshold(envelope, bursts)], round(_MATCH_S * rate_hz))
+    if not bursts.size:
+        return bursts
+    coarse = align(qrs[INDEPENDENT_ROWS, :], bursts, rate_hz, lag_s=_COARSE_LAG_S)
+    # A burst cut by an end of the recording that fits no beat is the cut, not a beat.
+    edge = round(_EDGE_S * rate_hz)
+    cut = ((coarse.at < edge) | (coarse.at >= qrs.shape[1] - edge)) & (coarse.correlation < ALIKE)
+    kept: Indices = coarse.at[~cut]
+    return kept
+
+
+def shared_slope(qrs: Samples, rate_hz: float) -> Floats:
+    """Smoothed slope of the leads, about 1 at a QRS; each on its own scale, so that no loud one drowns the others."""
+    half, n = round(_ENVELOPE_S * rate_hz) // 2, qrs.shape[1]
+    slope = np.zeros((qrs.shape[0], n + 2 * half + 1), dtype=np.float32)
+    np.abs(qrs[:, 1:] - qrs[:, :-1], out=slope[:, half + 1 : half + n])
+    # A running mean as the difference of running sums.
+    summed = np.cumsum(slope, axis=1, dtype=np.float64)
+    smooth = (summed[:, 2 * half + 1 :] - summed[:, : -2 * half - 1]) / (2 * half + 1)
+    rank = smooth.shape[1] - max(1, smooth.shape[1] // 50)
+    scale = np.partition(smooth, rank, axis=1)[:, rank]
+    # A lead whose bursts stand out from its average says more about where the beats are.
+    peakedness = np.maximum(scale / np.maximum(smooth.mean(axis=1), 1e-9) - 1, 0) ** 2 * (scale > 1e-6)
+    weight = peakedness / np.maximum(scale, 1e-9) / max(float(peakedness.sum()), 1e-9)
+    shared: Floats = (weight @ smooth).astype(np.float32)
+    return shared
+
+
+def _peaks_apart(envelope: Floats, distance: int) -> Indices:
+    """Local maxima, of which the higher wins where two lie closer than `distance`."""
+    inner = envelope[1:-1]
+    tops = np.flatnonzero((inner > envelope[:-2]) & (inner >= envelope[2:]) & (inner > _FAINTEST_BURST)) + 1
+    free = np.ones(envelope.size, dtype=bool)
+    kept: list[int] = []
+    for top in tops[np.argsort(-envelope[tops], kind="stable")].tolist():
+        if free[top]:
+            kept.append(top)
+            free[max(0, top - distance + 1) : top + distance] = False
+    return np.array(sorted(kept), dtype=np.int64)
+
+
+def _threshold(envelope: Floats, bursts: Indices) -> float:
+    """A quarter of the way from the quiet to the typical larger burst: above T waves, below wide ectopic beats."""
+    larger = np.sort(envelope[bursts])[-((bursts.size + 1) // 2) :]
+    quiet = float(np.median(envelope))
+    return quiet + _BURST_ABOVE_QUIET * (float(np.median(larger)) - quiet)
+
+
+def _on_r(qrs: Samples, bursts: Indices, reach: int) -> Indices:
+    """Each burst's R: where the leads together are farthest from zero."""
+    power = np.einsum("ij,ij->j", qrs, qrs)
+    around = np.clip(bursts[:, None] + np.arange(-reach, reach + 1), 0, power.size - 1)
+    at = around[np.arange(bursts.size), power[around].argmax(axis=1)]
+    once: Indices = at[np.diff(at, prepend=-1) > 0]
+    return once
+
+
+def align(leads: Samples, peaks: Indices, rate_hz: float, *, lag_s: float) -> Aligned:
+    """Each beat moved by at most `lag_s` to where it correlates best, over all leads at once, with the typical beat."""
+    reach, lag = round(_MATCH_S * rate_hz), round(lag_s * rate_hz)
+    around = np.clip(peaks[:, None] + np.arange(-reach - lag, reach + lag + 1), 0, leads.shape[1] - 1)
+    # (beat, lead, time) around each peak without the lead's mean, then every lag of it: (beat, lag, lead x time).
+    wide = leads[:, around].transpose(1, 0, 2)
+    wide = wide - wide.mean(axis=2, keepdims=True)
+    lags = np.lib.stride_tricks.sliding_window_view(wide, 2 * reach + 1, axis=2)
+    windows = np.ascontiguousarray(lags.transpose(0, 2, 1, 3)).reshape(peaks.size, 2 * lag + 1, -1)
+    # With unit length, a product with the template is a correlation.
+    windows /= np.maximum(np.sqrt(np.einsum("blt,blt->bl", windows, windows)), 1e-9)[:, :, None]
+    best = (windows @ _typical(windows[:, lag])).argmax(axis=1)
+    typical = _typical(windows[np.arange(peaks.size), best])
+    fit = windows @ typical
+    best = fit.argmax(axis=1)
+    correlation = fit[np.arange(peaks.size), best]
+    return Aligned(peaks + best - lag, correlation.astype(np.float32), typical.reshape(leads.shape[0], -1))
+
+
+def _typical(beats: Floats) -> Floats:
+    """The mean of the largest group of beats that look alike."""
+    alike = beats @ beats.T
+    centre = int(np.argmax((alike > ALIKE).sum(axis=1) + alike.mean(axis=1)))
+    mean: Floats = beats[alike[centre] >= ALIKE].mean(axis=0) if alike[centre, centre] >= ALIKE else beats[centre]
+    return mean / np.float32(max(float(np.sqrt(mean @ mean)), 1e-9))
