@@ -1,0 +1,110 @@
+"""What the OpenAPI document says beyond the types: request bodies, headers, examples, problems."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from service.schemas import Answer, Problem
+from service.uploads import MULTIPART, RAW_TYPES
+
+TITLE: Final = "ECG heart-failure risk"
+DESCRIPTION: Final = """Heart-failure risk from one 12-lead ECG. Post a file in any of the accepted formats; its content decides what it is.
+An example of each format: `GET /samples/{format}`. Not a medical device: see `intended_use` and `warnings` in each answer."""
+
+_BINARY: Final = {"type": "string", "format": "binary"}
+_MODEL: Final = {"type": "string", "description": "Model name, or name-version; default: the service's default model"}
+_EXPLAIN: Final = {"type": "boolean", "default": True, "description": "Attention maps in the answer"}
+_INCLUDE: Final = {"type": "string", "example": "signal,beat", "description": "signal, beat, or both, comma-separated"}
+_FORM: Final = {
+    "type": "object",
+    "properties": {
+        "file": {**_BINARY, "description": "One self-contained file: XML, DICOM, SCP-ECG, EDF, or a zip of a WFDB record"},
+        "header": {**_BINARY, "description": "The .hea of a WFDB record; with `signal`"},
+        "signal": {**_BINARY, "description": "The .dat or .mat of a WFDB record; with `header`"},
+        "model": _MODEL,
+        "explain": _EXPLAIN,
+        "include": _INCLUDE,
+    },
+}
+_MANY: Final = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {**_BINARY, "description": "A zip of many records; or send this field once a file"},
+        "model": _MODEL,
+        "explain": _EXPLAIN,
+    },
+}
+
+
+def _header(name: str, text: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "schema": {"type": "string", "maxLength": 200}, "description": text}
+
+
+def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": schema["description"]}
+
+
+_IDS: Final = [
+    _header("X-Request-ID", "Echoed; made when absent"),
+    _header("X-Correlation-ID", "Echoed; made when absent"),
+]
+_OPTIONS: Final = [_query("model", _MODEL), _query("explain", _EXPLAIN)]
+
+
+def _problem(text: str) -> dict[str, Any]:
+    return {"description": text, "model": Problem, "content": {"application/problem+json": {}}}
+
+
+_CALLER: Final[dict[int | str, dict[str, Any]]] = {
+    401: _problem("Credentials missing or invalid"),
+    403: _problem("Scope missing"),
+    422: _problem("A parameter has a value that it may not have"),
+    429: _problem("Too many requests; see Retry-After"),
+    500: _problem("A defect of the service"),
+    503: _problem("Busy or not ready; see Retry-After"),
+}
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {404: _problem("Not found"), **_CALLER}
+_UPLOAD_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    400: _problem("Malformed or unsafe"),
+    **PROBLEMS,
+    404: _problem("Unknown model"),
+    406: _problem("None of the accepted media types can be made"),
+    408: _problem("The body did not arrive in time"),
+    409: _problem("Idempotency-Key came before with other bytes or options"),
+    413: _problem("Too large"),
+    415: _problem("Unknown format, or a media type that carries no ECG"),
+    422: _problem("An ECG that this model may not judge; or an invalid parameter"),
+}
+_REPRESENTATIONS: Final = {
+    "application/fhir+json": {"schema": {"type": "object"}},
+    "application/pdf": {"schema": _BINARY},
+    "image/svg+xml": {"schema": {"type": "string"}},
+}
+
+PREDICT: Final[dict[str, Any]] = {
+    "responses": {200: {"description": "The answer", "model": Answer, "content": _REPRESENTATIONS}, **_UPLOAD_PROBLEMS},
+    "openapi_extra": {
+        "parameters": [
+            *_IDS,
+            _header("Idempotency-Key", "A repeated key with the same bytes returns the stored answer"),
+            *_OPTIONS,
+            _query("include", _INCLUDE),
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {MULTIPART: {"schema": _FORM}, **{each: {"schema": _BINARY} for each in RAW_TYPES}},
+        },
+    },
+}
+_LINES: Final = {"schema": {"type": "string", "description": "One JSON object a line: `index`, `name`, and an answer or a problem"}}
+BATCH: Final[dict[str, Any]] = {
+    "responses": {200: {"description": "NDJSON, in order", "content": {"application/x-ndjson": _LINES}}, **_UPLOAD_PROBLEMS},
+    "openapi_extra": {
+        "parameters": [*_IDS, *_OPTIONS],
+        "requestBody": {
+            "required": True,
+            "content": {MULTIPART: {"schema": _MANY}, "application/zip": {"schema": _BINARY}},
+        },
+    },
+}
