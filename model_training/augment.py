@@ -46,7 +46,7 @@ def lead_masks(batch: int, chosen: Augmentation, generator: torch.Generator) -> 
 
 
 def augmented(ecg: Tensor, chosen: Augmentation, generator: torch.Generator) -> Tensor:
-    """A changed copy of `ecg` (batch, 12, samples) in mV. Gain is one factor for all leads: Einthoven's law holds on."""
+    """A changed copy of `ecg` (batch, 12, samples) in mV. One gain for all leads, so that Einthoven's law holds on."""
     if chosen.gain_sd:
         ecg = ecg * torch.exp(chosen.gain_sd * torch.randn(len(ecg), 1, 1, generator=generator))
     if chosen.shift_samples:

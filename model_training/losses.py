@@ -75,7 +75,7 @@ def cosine_distance(ecg: Tensor, text: Tensor) -> Tensor:
 
 
 def soft_targets(text: Tensor, temperature: float) -> Tensor:
-    """Rows of probabilities over the batch, by the texts' own similarity: reports that say the same are no negatives."""
+    """Rows of probabilities over the batch, by the texts' likeness: reports that say the same are no negatives."""
     unit = F.normalize(text, dim=-1)
     return torch.softmax(unit @ unit.T / temperature, dim=-1)
 

@@ -86,7 +86,7 @@ class LeadwiseLinear(nn.Module):
 
 
 class TemporalAttention(nn.Module):
-    """Twelve transformer layers over time tokens, one a lead, as one computation; returns each token's received weight."""
+    """Twelve transformer layers over time, one a lead, as one computation; returns the weight each token receives."""
 
     def __init__(self, config: DualAttentionConfig) -> None:
         super().__init__()
@@ -106,15 +106,15 @@ class TemporalAttention(nn.Module):
         self.register_buffer("sin", sin, persistent=False)
         place = sinusoids(config.tokens, size)
         if config.positions is Positions.LEARNED:
-            self.place: Tensor = nn.Parameter(0.02 * torch.randn_like(place))
+            self.place: Tensor | None = nn.Parameter(0.02 * torch.randn_like(place))
         else:
-            kept = place if config.positions is Positions.SINUSOIDAL else torch.zeros_like(place)
+            kept = place if config.positions is Positions.SINUSOIDAL else None
             self.register_buffer("place", kept, persistent=False)
 
     def forward(self, tokens: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
         """tokens (batch, 12, tokens, channels), usable (batch, 12, tokens)."""
         x, usable = tokens.transpose(0, 1), usable.transpose(0, 1)
-        x = self.drop(x + self.place)
+        x = self.drop(x if self.place is None else x + self.place)
         if self.norm_first:
             mixed, received = self._mix(self.first_norm(x), usable)
             x = x + mixed

@@ -1,4 +1,4 @@
-"""The dual attention network, lead-true: a lead's tokens come from that lead alone, and leads meet only in attention."""
+"""The dual attention network, lead-true: a lead's tokens come from that lead alone; leads meet in attention."""
 
 from __future__ import annotations
 

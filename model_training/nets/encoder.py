@@ -46,15 +46,19 @@ class LeadSpecificStem(nn.Module):
 
 
 class SharedStem(nn.Module):
-    """One strided filter bank for all leads."""
+    """One strided filter bank for all leads: `stride` samples become channels, then a filter runs over their places."""
 
     def __init__(self, channels: int, kernel: int, stride: int) -> None:
         super().__init__()
-        self.filters = nn.Conv2d(1, channels, (1, kernel), (1, stride), (0, kernel // 2), bias=False)
+        places, rest = divmod(kernel, stride)
+        if rest or places % 2 == 0:
+            raise ValueError(f"stem_kernel must be an odd multiple of stem_stride, got {kernel} and {stride}")
+        self.stride = stride
+        self.filters = nn.Conv2d(stride, channels, (1, places), 1, (0, places // 2), bias=False)
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, ecg: Tensor) -> Tensor:
-        return F.relu(self.norm(self.filters(ecg[:, None])))
+        return F.relu(self.norm(self.filters(ecg.unflatten(-1, (-1, self.stride)).permute(0, 3, 1, 2))))
 
 
 def _padding(kernel: int, stride: int) -> tuple[int, int]:

@@ -43,7 +43,9 @@ class RiskHead(nn.Module):
 
     def direction(self) -> tuple[Tensor, Tensor]:
         """For an affine head: gradient with respect to the embedding, and the population's mean embedding."""
-        assert self.is_affine and self.norm.running_var is not None and self.norm.running_mean is not None
+        assert self.is_affine
+        assert self.norm.running_var is not None
+        assert self.norm.running_mean is not None
         scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
         return self.out.weight[0] * scale, self.norm.running_mean
 
@@ -87,35 +89,37 @@ class ProjectionHead(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Embedding back to twelve leads: a narrow linear map to tokens, then each lead is drawn up at growing rate."""
+    """Embedding back to twelve leads: a narrow linear map to tokens, then each lead is drawn at a growing rate.
 
-    def __init__(self, config: DualAttentionConfig, narrow: int = 76, channels: int = 4) -> None:
+    The last convolution draws several samples at each place, so that nothing runs at the full rate.
+    """
+
+    def __init__(self, config: DualAttentionConfig, narrow: int = 76, channels: int = 8, last: int = 8) -> None:
         super().__init__()
         self.config, self.channels = config, channels
         self.spread = nn.Sequential(
             nn.Linear(config.embedding_size, narrow), nn.Linear(narrow, N_LEADS * channels * config.tokens)
         )
-        strides = [stride for stride in (*reversed(config.strides), config.stem_stride) if stride > 1]
-        self.rise = nn.ModuleList(_Rise(channels, stride) for stride in strides)
-        self.out = nn.Conv2d(channels, 1, (1, 5), padding=(0, 2))
+        doublings = max(0, (config.token_samples // last).bit_length() - 1)
+        self.rise = nn.Sequential(*(_Rise(channels) for _ in range(doublings)))
+        self.out = nn.Conv2d(channels, config.token_samples >> doublings, (1, 5), padding=(0, 2))
         self.scale = nn.Parameter(torch.ones(N_LEADS, 1))
         self.shift = nn.Parameter(torch.zeros(N_LEADS, 1))
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, embedding: Tensor) -> Tensor:
-        x = self.spread(embedding).unflatten(1, (self.channels, N_LEADS, self.config.tokens))
-        for rise in self.rise:
-            x = rise(x)
+        places = self.spread(embedding).unflatten(1, (N_LEADS, self.config.tokens, self.channels))
+        drawn = self.out(self.rise(places.permute(0, 3, 1, 2))).permute(0, 2, 3, 1).flatten(2)
         before = self.config.padding[0]
-        drawn: Tensor = self.out(x)[:, 0, :, before : before + self.config.samples]
-        return drawn * self.scale + self.shift
+        return drawn[..., before : before + self.config.samples] * self.scale + self.shift
 
 
 class _Rise(nn.Module):
-    """Transposed convolution to a higher rate, then a residual convolution."""
+    """Twice the rate: two places from each, then a residual convolution."""
 
-    def __init__(self, channels: int, stride: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.up = nn.ConvTranspose2d(channels, channels, (1, stride), (1, stride), bias=False)
+        self.up = nn.ConvTranspose2d(channels, channels, (1, 2), (1, 2), bias=False)
         self.norm = nn.BatchNorm2d(channels)
         self.smooth = nn.Conv2d(channels, channels, (1, 5), padding=(0, 2))
 

@@ -25,7 +25,7 @@ class BatchwiseDropout(nn.Module):
         shape = list(x.shape)
         shape[self.batch_axis] = 1
         keep = torch.full(shape, 1 - self.rate, dtype=x.dtype, device=x.device)
-        return x * torch.bernoulli(keep) / (1 - self.rate)
+        return x * (torch.bernoulli(keep) / (1 - self.rate))
 
 
 def dropout(kind: DropoutKind, rate: float, batch_axis: int = 0) -> nn.Module:

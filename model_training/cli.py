@@ -1,0 +1,16 @@
+"""python -m model_training: every verb of the science door."""
+
+from __future__ import annotations
+
+import typer
+
+from model_training.commands import cohorts
+
+app = typer.Typer(
+    name="model_training",
+    help="Cohorts, simulation, pretraining, fine-tuning, evaluation and export of ECG heart-failure models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+cohorts.register(app)

@@ -1,0 +1,1 @@
+"""The verbs, one file a group; each registers itself on the app."""
