@@ -43,7 +43,7 @@ bench: $(VENV)/.dev  ## measure what the speed claims rest on
 lock: $(VENV)/.dev  ## pin every dependency anew from pyproject.toml
 	$(LOCK) --generate-hashes -o requirements/service.txt
 	$(LOCK) --no-annotate --extra training --extra dev -c requirements/service.txt -o requirements/dev.txt
-	sed -i -E 's/^(torch==[0-9.]+)\+cpu/\1/' requirements/dev.txt
+	sed -i -E '/^(nvidia-|cuda-|triton)/d; s/^(torch==[0-9.]+)\+cpu/\1/' requirements/dev.txt  # either build of torch will do
 
 clean:  ## remove what was built here
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

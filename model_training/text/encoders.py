@@ -1,4 +1,4 @@
-"""Language models that turn a sentence into a vector, behind one interface. None is fetched: each lies on this machine."""
+"""Language models that turn a sentence into a vector, behind one interface. None is fetched over the network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TextEncoder(Protocol):
 
 
 def open_encoder(name: str) -> TextEncoder:
-    """`minilm` (English) and `e5` (multilingual) come with packages; anything else is a Hugging Face folder or cached name.
+    """`minilm` (English) and `e5` (multilingual) come with packages; else a Hugging Face folder or cached name.
 
     The paper's Bio_ClinicalBERT is `emilyalsentzer/Bio_ClinicalBERT` where it is in the local cache, or its folder.
     """
@@ -44,7 +44,7 @@ def open_encoder(name: str) -> TextEncoder:
 
 
 class HuggingFace:
-    """Any encoder of the transformers library; the mean of its last hidden states over real tokens, padding left out."""
+    """Any encoder of the transformers library; the mean of its last hidden states, padding left out."""
 
     def __init__(self, name_or_path: str) -> None:
         from transformers import AutoModel, AutoTokenizer

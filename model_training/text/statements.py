@@ -8,8 +8,8 @@ from typing import Final
 
 from model_training.data.ptbxl import Statement
 
-# Likelihood 0 stands for a statement that is there without a stated likelihood. It counts half as much as a certain one:
-# dropping it would lose nearly every rhythm and form statement.
+# Likelihood 0 stands for a statement that is there without a stated likelihood. It counts half as much as a certain
+# one: dropping it would lose nearly every rhythm and form statement.
 UNSTATED_LIKELIHOOD: Final = 50.0
 
 
