@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg import filters, rpeaks
+from ecg.delineate import delineate
+from ecg.measure import Measurements, of_beat
 from ecg.recording import Samples, TwelveLead
 from ecg.rpeaks import Indices
 
@@ -32,6 +34,7 @@ _PREMATURE: Final = 0.8
 _REGULAR_WITHIN: Final = 0.1
 _REGULAR_SHARE: Final = 0.6
 _TYPICAL_WITHIN: Final = 0.2
+_IRREGULAR_FROM: Final = 0.1
 
 
 class BeatKind(StrEnum):
@@ -70,7 +73,7 @@ class Beats:
 
     @property
     def irregularity(self) -> float:
-        """How much each interval differs from the next, over the typical one: above about 0.1 in atrial fibrillation."""
+        """How much each interval differs from the next, over the typical one: about 0.1 and more in fibrillation."""
         rr = self.rr_ms
         return float(np.median(np.abs(np.diff(rr))) / np.median(rr)) if rr.size >= 3 else 0.0
 
@@ -99,6 +102,17 @@ def find(twelve: TwelveLead) -> Beats:
 def _normal(r_samples: Indices, kinds: tuple[BeatKind, ...]) -> Indices:
     chosen: Indices = r_samples[np.array([kind is BeatKind.NORMAL for kind in kinds], dtype=bool)]
     return chosen
+
+
+def measure(beats: Beats) -> Measurements:
+    """Rate from the rhythm, everything else from the median beat."""
+    rate = beats.heart_rate_bpm
+    if beats.median_mv is None:
+        return Measurements(heart_rate_bpm=rate)
+    rr = 60 * beats.sampling_rate_hz / rate if rate else beats.sampling_rate_hz
+    r, irregular = round(BEFORE_MS * beats.sampling_rate_hz / 1000), beats.irregularity > _IRREGULAR_FROM
+    waves = delineate(beats.median_mv, r, rr, beats.sampling_rate_hz, irregular=irregular)
+    return of_beat(beats.median_mv, waves, rate, beats.sampling_rate_hz)
 
 
 def _r_offset(typical: Samples) -> int:
@@ -137,6 +151,17 @@ def median_beat(
         return None
     span = np.arange(-before, after)
     return median_of([signal_mv[:, np.clip(r + span, 0, n - 1)] for r in r_samples[:MAX_MEDIAN_BEATS].tolist()])
+
+
+def r_of_beat(beat_mv: Samples, rate_hz: float) -> int:
+    """The R peak of one beat: where the leads are farthest from their usual level, near where they move most."""
+    leads = beat_mv[rpeaks.INDEPENDENT_ROWS, :]
+    moving = np.einsum("ij,ij->j", np.diff(leads), np.diff(leads))
+    about, reach = int(moving.argmax()), round(_R_REACH_S * rate_hz)
+    height = leads - np.median(leads, axis=1, keepdims=True)
+    first = max(0, about - reach)
+    power = np.einsum("ij,ij->j", height, height)[first : about + reach + 1]
+    return first + int(power.argmax())
 
 
 def median_of(arrays: list[Samples]) -> Samples:

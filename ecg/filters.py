@@ -73,7 +73,7 @@ class Spectrum:
         return self._filtered(notch_gain(self._length, self.rate_hz, frequency_hz, quality)) + self._line
 
     def _filtered(self, gain: Gain, every: int = 1) -> Samples:
-        """Under a real, even gain. A line, mirrored without end, leaves nothing after a high-pass; else it is added back."""
+        """Under a real, even gain. Of the line, mirrored without end, a high-pass leaves nothing; others keep it."""
         length, pad, n = self._length // every, self._pad // every, -(-self._n // every)
         # A shorter inverse transform of the low bins is the filtered signal at fewer samples.
         bins = length // 2 + 1
@@ -101,7 +101,7 @@ def notch(samples: Samples, rate_hz: float, frequency_hz: float, quality: float)
 
 
 def filled(samples: Samples) -> Samples:
-    """Missing samples bridged by a straight line, a wholly missing lead by zero; the same array when none is missing."""
+    """Missing samples bridged by straight lines, a wholly missing lead by zero; the same array when none is missing."""
     if np.isfinite(samples.sum(dtype=np.float64)):
         return samples
     bridged = np.array(samples, dtype=np.float32)

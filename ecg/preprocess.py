@@ -1,4 +1,7 @@
-"""prepare(TwelveLead, steps) -> float32 tensor; ordered, versioned, immutable steps."""
+"""prepare(TwelveLead, steps) -> float32 tensor; ordered, versioned steps, each immutable once released.
+
+Training and serving call exactly this, one record at a time. What the beats were found on is reused, never made twice.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,40 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecg import beats as beat_room
 from ecg import filters
 from ecg.beats import Beats
 from ecg.contract import Number, Step
 from ecg.errors import ContractInvalid, TooShort
-from ecg.recording import Samples, TwelveLead
+from ecg.recording import Samples, Source, TwelveLead
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """A recording on its way to a tensor: samples, their rate, and when the first one was recorded."""
+class Prepared:
+    """Samples, their rate, and where they lie on the recording.
+
+    Sample t lies `start_ms + t * step_ms` after each anchor: the start of the recording, or each R peak of the beats
+    that a median beat was made of. A median beat that the file itself brings has no place on the recording.
+    """
 
     samples_mv: Samples
     rate_hz: float
-    start_ms: float
-    is_beat: bool = False
+    start_ms: float = 0.0
+    anchors_ms: tuple[float, ...] = (0.0,)
+
+    @property
+    def step_ms(self) -> float:
+        return 1000 / self.rate_hz
+
+    def recording_ms(self, sample: float) -> NDArray[np.float64]:
+        """Every moment of the recording, in ms from its start, that this sample of the tensor stands for."""
+        return np.asarray(self.anchors_ms) + self.start_ms + sample * self.step_ms
 
 
-Act = Callable[[State, TwelveLead, Beats, Mapping[str, float]], State]
+Parameters = Mapping[str, float]
+Act = Callable[[Prepared, Parameters, TwelveLead, Beats], Prepared]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,93 +54,132 @@ class _Kind:
 
 def prepare(twelve: TwelveLead, steps: tuple[Step, ...], beats: Beats) -> Samples:
     """The tensor that the recipe makes of one recording: (12, samples), C-contiguous, float32."""
-    return np.ascontiguousarray(run(twelve, steps, beats).samples_mv, dtype=np.float32)
+    return np.ascontiguousarray(prepared(twelve, steps, beats).samples_mv, dtype=np.float32)
 
 
-def run(twelve: TwelveLead, steps: tuple[Step, ...], beats: Beats) -> State:
-    """The recipe's last state, which also says where its samples lie in time."""
-    state = State(filters.filled(twelve.samples_mv), twelve.sampling_rate_hz, 0.0)
-    done = 0
-    if len(steps) >= 2 and _is_beats_own(steps[0], steps[1]):
-        state, done = State(beats.signal_mv, beats.sampling_rate_hz, 0.0), 2
-    for step in steps[done:]:
-        kind = _kind(step)
-        state = kind.act(state, twelve, beats, _numbers(step, kind))
+def prepared(twelve: TwelveLead, steps: tuple[Step, ...], beats: Beats) -> Prepared:
+    """The same, with its place in time."""
+    known = validate(steps)
+    if known[:2] == _BEATS_OWN:
+        state, known = Prepared(beats.signal_mv, beats.sampling_rate_hz), known[2:]
+    else:
+        state = Prepared(filters.filled(twelve.samples_mv), twelve.sampling_rate_hz)
+    for name, parameters in known:
+        state = STEPS[name].act(state, parameters, twelve, beats)
     return state
 
 
-def validate(steps: tuple[Step, ...]) -> None:
-    """ContractInvalid when a step or one of its parameters is unknown or missing."""
-    for step in steps:
-        _numbers(step, _kind(step))
+def validate(steps: tuple[Step, ...]) -> list[tuple[str, dict[str, float]]]:
+    """Each step's name and numbers; ContractInvalid when a step or a parameter is unknown, missing or no number."""
+    return [(step.step, _numbers(step)) for step in steps]
 
 
-def _kind(step: Step) -> _Kind:
-    if step.step not in STEPS:
+def _numbers(step: Step) -> dict[str, float]:
+    kind, given = STEPS.get(step.step), step.parameters
+    if kind is None:
         raise ContractInvalid(f"unknown preprocessing step {step.step}; known: {', '.join(STEPS)}", step=step.step)
-    return STEPS[step.step]
-
-
-def _numbers(step: Step, kind: _Kind) -> dict[str, float]:
-    given: Mapping[str, Number] = step.parameters
     if set(given) != set(kind.parameters):
-        raise ContractInvalid(f"{step.step} takes {list(kind.parameters)}, got {sorted(given)}", step=step.step)
-    wrong = [name for name, value in given.items() if isinstance(value, bool | str)]
-    if wrong:
-        raise ContractInvalid(f"{step.step}: {', '.join(wrong)} must be a number", step=step.step)
-    return {name: float(value) for name, value in given.items()}
+        raise ContractInvalid(f"{step.step} takes {', '.join(kind.parameters)}; got {sorted(given)}", step=step.step)
+    return {name: _number(step.step, name, given[name]) for name in kind.parameters}
 
 
-def _is_beats_own(first: Step, second: Step) -> bool:
-    """Whether a recipe begins with what the beats were found on."""
-    own = {"low_hz": beat_room.LOW_HZ, "high_hz": beat_room.HIGH_HZ, "order": beat_room.ORDER}
-    return (
-        first.step == "resample.v1" and first.parameters == {"rate_hz": beat_room.RATE_HZ}
-        and second.step == "bandpass.v1" and second.parameters == own
-    )  # fmt: skip
+def _number(step: str, name: str, value: Number) -> float:
+    if isinstance(value, bool | str) or not value > 0:
+        raise ContractInvalid(f"{step}: {name} must be a number above zero", step=step)
+    return float(value)
 
 
-def _resample(state: State, _twelve: TwelveLead, _beats: Beats, at: Mapping[str, float]) -> State:
-    return replace(
-        state, samples_mv=filters.resample(state.samples_mv, state.rate_hz, at["rate_hz"]), rate_hz=at["rate_hz"]
-    )
+_BEATS_OWN: Final = [
+    ("resample.v1", {"rate_hz": beat_room.RATE_HZ}),
+    ("bandpass.v1", {"low_hz": beat_room.LOW_HZ, "high_hz": beat_room.HIGH_HZ, "order": float(beat_room.ORDER)}),
+]
 
 
-def _bandpass(state: State, _twelve: TwelveLead, _beats: Beats, at: Mapping[str, float]) -> State:
-    filtered = filters.bandpass(state.samples_mv, state.rate_hz, at["low_hz"], at["high_hz"], round(at["order"]))
-    return replace(state, samples_mv=filtered)
+def _resample(state: Prepared, to: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+    resampled = filters.resample(state.samples_mv, state.rate_hz, to["rate_hz"])
+    return replace(state, samples_mv=resampled, rate_hz=to["rate_hz"])
 
 
-def _median_beat(state: State, _twelve: TwelveLead, beats: Beats, at: Mapping[str, float]) -> State:
-    if state.samples_mv is beats.signal_mv and beats.median_mv is not None:
-        return State(beats.median_mv, beats.sampling_rate_hz, -beat_room.BEFORE_MS, is_beat=True)
-    beat = beat_room.median_beat(state.samples_mv, beats.normal_r_samples)
+def _bandpass(state: Prepared, at: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+    make = filters.Spectrum(state.samples_mv, state.rate_hz).bandpass
+    return _filtered(state, lambda: make(at["low_hz"], at["high_hz"], round(at["order"])))
+
+
+def _highpass(state: Prepared, at: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+    make = filters.Spectrum(state.samples_mv, state.rate_hz).highpass
+    return _filtered(state, lambda: make(at["low_hz"], round(at["order"])))
+
+
+def _lowpass(state: Prepared, at: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+    make = filters.Spectrum(state.samples_mv, state.rate_hz).lowpass
+    return _filtered(state, lambda: make(at["high_hz"], round(at["order"])))
+
+
+def _notch(state: Prepared, at: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+    make = filters.Spectrum(state.samples_mv, state.rate_hz).notch
+    return _filtered(state, lambda: make(at["frequency_hz"], at["quality"]))
+
+
+def _filtered(state: Prepared, make: Callable[[], Samples]) -> Prepared:
+    try:
+        return replace(state, samples_mv=make())
+    except ValueError as error:
+        raise ContractInvalid(f"preprocessing at {state.rate_hz:g} Hz: {error}") from error
+
+
+def _median_beat(state: Prepared, span: Parameters, twelve: TwelveLead, beats: Beats) -> Prepared:
+    if twelve.source is Source.MEDIAN_BEAT:
+        raise TooShort("the file holds only a median beat; the model makes its own from a rhythm strip")
+    r_samples = np.rint(beats.normal_r_samples * (state.rate_hz / beats.sampling_rate_hz)).astype(np.int64)
+    before, after = (round(span[name] / state.step_ms) for name in ("before_ms", "after_ms"))
+    own = state.samples_mv is beats.signal_mv and span == {
+        "before_ms": beat_room.BEFORE_MS,
+        "after_ms": beat_room.AFTER_MS,
+    }
+    beat = beats.median_mv if own else beat_room.median_beat(state.samples_mv, r_samples, before, after)
     if beat is None:
-        raise TooShort("no heart beat was found to take a median of")
-    return State(beat, state.rate_hz, -at["before_ms"], is_beat=True)
+        raise TooShort("no heartbeat was found to take the median of")
+    return Prepared(beat, state.rate_hz, -before * state.step_ms, tuple((r_samples * state.step_ms).tolist()))
 
 
-def _rhythm(state: State, _twelve: TwelveLead, _beats: Beats, at: Mapping[str, float]) -> State:
-    wanted, n = round(at["seconds"] * state.rate_hz), state.samples_mv.shape[1]
-    if n < wanted:
-        raise TooShort(f"{n / state.rate_hz:.2f} s of signal; the model needs {at['seconds']:g} s")
+def _file_median_beat(state: Prepared, span: Parameters, twelve: TwelveLead, beats: Beats) -> Prepared:
+    """The device's own median beat where the file brings one, laid with its R where ours is; else our own."""
+    theirs = twelve if twelve.source is Source.MEDIAN_BEAT else twelve.median_beat
+    if theirs is None:
+        return _median_beat(state, span, twelve, beats)
+    leads = filters.resample(filters.filled(theirs.samples_mv), theirs.sampling_rate_hz, state.rate_hz)
+    before, after = (round(span[name] / state.step_ms) for name in ("before_ms", "after_ms"))
+    around = np.clip(beat_room.r_of_beat(leads, state.rate_hz) + np.arange(-before, after), 0, leads.shape[1] - 1)
+    return Prepared(leads[:, around], state.rate_hz, -before * state.step_ms, ())
+
+
+def _rhythm(state: Prepared, span: Parameters, twelve: TwelveLead, _beats: Beats) -> Prepared:
+    """The middle of the recording, since its ends suffer most from filters and from electrodes settling."""
+    wanted, n = round(span["seconds"] * state.rate_hz), state.samples_mv.shape[1]
+    if n < wanted or twelve.source is Source.MEDIAN_BEAT:
+        raise TooShort(f"{n / state.rate_hz:.2f} s of signal; the model needs {span['seconds']:g} s of rhythm")
     start = (n - wanted) // 2
-    cut = state.samples_mv[:, start : start + wanted]
-    return replace(state, samples_mv=cut, start_ms=state.start_ms + start * 1000 / state.rate_hz)
+    samples_mv = state.samples_mv[:, start : start + wanted]
+    return replace(state, samples_mv=samples_mv, start_ms=state.start_ms + start * state.step_ms)
 
 
-def _scale(state: State, _twelve: TwelveLead, _beats: Beats, at: Mapping[str, float]) -> State:
-    return replace(state, samples_mv=state.samples_mv * np.float32(1 / at["mv_per_unit"]))
+def _scale(state: Prepared, by: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+    return replace(state, samples_mv=state.samples_mv * np.float32(1 / by["mv_per_unit"]))
 
 
-def _clip(state: State, _twelve: TwelveLead, _beats: Beats, at: Mapping[str, float]) -> State:
-    return replace(state, samples_mv=np.clip(state.samples_mv, -at["limit_mv"], at["limit_mv"]))
+def _clip(state: Prepared, to: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+    limit = np.float32(to["limit_mv"])
+    return replace(state, samples_mv=np.clip(state.samples_mv, -limit, limit))
 
 
 STEPS: Final[dict[str, _Kind]] = {
     "resample.v1": _Kind(("rate_hz",), _resample),
     "bandpass.v1": _Kind(("low_hz", "high_hz", "order"), _bandpass),
+    "highpass.v1": _Kind(("low_hz", "order"), _highpass),
+    "lowpass.v1": _Kind(("high_hz", "order"), _lowpass),
+    "notch.v1": _Kind(("frequency_hz", "quality"), _notch),
     "median_beat.v1": _Kind(("before_ms", "after_ms"), _median_beat),
+    "file_median_beat.v1": _Kind(("before_ms", "after_ms"), _file_median_beat),
     "rhythm.v1": _Kind(("seconds",), _rhythm),
     "scale.v1": _Kind(("mv_per_unit",), _scale),
     "clip.v1": _Kind(("limit_mv",), _clip),

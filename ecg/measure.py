@@ -1,0 +1,102 @@
+"""The clinic's numbers, read off a median beat: intervals, axes, voltages. None where a wave cannot be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import atan2, degrees, sqrt
+from typing import Final
+
+import numpy as np
+
+from ecg.delineate import Span, Waves, isoelectric
+from ecg.leads import INDEX, LEADS
+from ecg.recording import Samples
+
+_J_PLUS_MS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeadVoltages:
+    """One lead against its own level just before the QRS: R and S as heights, ST 60 ms after the J point, T signed."""
+
+    r_mv: float
+    s_mv: float
+    st_mv: float
+    t_mv: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """`qtc_ms` is Fridericia's (QT over the cube root of RR), which overcorrects less at high rates than Bazett's."""
+
+    heart_rate_bpm: float | None = None
+    p_ms: float | None = None
+    pr_ms: float | None = None
+    qrs_ms: float | None = None
+    qt_ms: float | None = None
+    qtc_ms: float | None = None
+    qtc_bazett_ms: float | None = None
+    axis_deg: float | None = None
+    p_axis_deg: float | None = None
+    t_axis_deg: float | None = None
+    sokolow_lyon_mv: float | None = None
+    cornell_mv: float | None = None
+    voltages: dict[str, LeadVoltages] | None = None
+
+
+def of_beat(beat_mv: Samples, waves: Waves, heart_rate_bpm: float | None, rate_hz: float) -> Measurements:
+    """Everything that these waves allow."""
+    if waves.qrs is None:
+        return Measurements(heart_rate_bpm=heart_rate_bpm)
+    ms = 1000 / rate_hz
+    qrs, p, t = waves.qrs, waves.p, waves.t
+    level = isoelectric(beat_mv, qrs, rate_hz)
+    above = beat_mv - level
+    qt_ms = (t.offset - qrs.onset) * ms if t else None
+    rr_s = 60 / heart_rate_bpm if heart_rate_bpm else None
+    voltages = _voltages(above, qrs, t, rate_hz)
+    return Measurements(
+        heart_rate_bpm=heart_rate_bpm,
+        p_ms=(p.offset - p.onset) * ms if p else None,
+        pr_ms=(qrs.onset - p.onset) * ms if p else None,
+        qrs_ms=(qrs.offset - qrs.onset) * ms,
+        qt_ms=qt_ms,
+        qtc_ms=qt_ms / rr_s ** (1 / 3) if qt_ms and rr_s else None,
+        qtc_bazett_ms=qt_ms / sqrt(rr_s) if qt_ms and rr_s else None,
+        axis_deg=_axis_deg(above, qrs),
+        p_axis_deg=_p_axis_deg(beat_mv, p),
+        t_axis_deg=_axis_deg(above, t) if t else None,
+        sokolow_lyon_mv=voltages["V1"].s_mv + max(voltages["V5"].r_mv, voltages["V6"].r_mv),
+        cornell_mv=voltages["aVL"].r_mv + voltages["V3"].s_mv,
+        voltages=voltages,
+    )
+
+
+def _voltages(above: Samples, qrs: Span, t: Span | None, rate_hz: float) -> dict[str, LeadVoltages]:
+    complex_ = above[:, qrs.onset : qrs.offset]
+    j_plus = min(qrs.offset + round(_J_PLUS_MS / 1000 * rate_hz), above.shape[1] - 1)
+    highest, lowest, st = complex_.max(axis=1), complex_.min(axis=1), above[:, j_plus]
+    t_mv: list[float | None] = [None] * len(LEADS)
+    if t:
+        wave = above[:, t.onset : t.offset]
+        t_mv = [float(each[np.abs(each).argmax()]) for each in wave]
+    return {
+        name: LeadVoltages(max(0.0, float(highest[k])), max(0.0, -float(lowest[k])), float(st[k]), t_mv[k])
+        for k, name in enumerate(LEADS)
+    }
+
+
+def _p_axis_deg(beat_mv: Samples, p: Span | None) -> float | None:
+    """P stands on the line between its own two ends, since the level before the QRS may lie elsewhere."""
+    if p is None:
+        return None
+    wave = beat_mv[:, p.onset : p.offset]
+    line = wave[:, :1] + (wave[:, -1:] - wave[:, :1]) * np.linspace(0, 1, wave.shape[1], dtype=np.float32)
+    return _axis_deg(wave - line, Span(0, wave.shape[1]))
+
+
+def _axis_deg(above: Samples, span: Span) -> float | None:
+    """Direction of the wave's area in the frontal plane: 0 towards the left arm, 90 towards the feet."""
+    area = above[:, span.onset : span.offset].sum(axis=1, dtype=np.float64)
+    across, down = float(area[INDEX["I"]]), float(area[INDEX["aVF"]]) * 2 / sqrt(3)
+    return degrees(atan2(down, across)) if across or down else None
