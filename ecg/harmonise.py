@@ -39,7 +39,12 @@ def limb_residual(samples_mv: Samples) -> float:
     Offsets are left out, since devices filter each lead's baseline by itself. Where lead II is smaller than I or III
     the largest of the three is the yardstick, so that a near-flat lead II does not turn rounding into contradiction.
     """
-    limb = samples_mv[:6] - samples_mv[:6].mean(axis=1, keepdims=True)
+    limb = samples_mv[:6]
+    if not np.isfinite(limb.sum(dtype=np.float64)):
+        limb = limb[:, np.isfinite(limb).all(axis=0)]
+    if not limb.size:
+        return 0.0
+    limb = limb - limb.mean(axis=1, keepdims=True)
     i, ii, iii, avr, avl, avf = limb
     laws = np.stack((i + iii - ii, avr + (i + ii) / 2, avl - i + ii / 2, avf - ii + i / 2))
     yardstick = float(np.max(_mean_square(limb[:3])))
