@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check bench lock clean
+.PHONY: help setup serve test check bench load lock secrets sbom clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -40,10 +40,21 @@ check: $(VENV)/.dev  ## lint, types, import law
 bench: $(VENV)/.dev  ## measure what the speed claims rest on
 	$(BIN)/python -m bench
 
+load: $(VENV)/.dev  ## a bounded load run on loopback with pass/fail limits (LOAD_USERS, LOAD_SECONDS)
+	tests/load/run.sh
+
 lock: $(VENV)/.dev  ## pin every dependency anew from pyproject.toml
 	$(LOCK) --generate-hashes -o requirements/service.txt
 	$(LOCK) --no-annotate --extra training --extra dev -c requirements/service.txt -o requirements/dev.txt
-	sed -i -E '/^(nvidia-|cuda-|triton)/d; s/^(torch==[0-9.]+)\+cpu/\1/' requirements/dev.txt  # either build of torch will do
+	$(LOCK) --no-annotate --extra training -c requirements/dev.txt -o requirements/training.txt
+	sed -i -E '/^(nvidia-|cuda-|triton)/d; s/^(torch==[0-9.]+)\+cpu/\1/' requirements/dev.txt requirements/training.txt  # either build of torch will do
+
+secrets: $(VENV)/.service  ## write docker/secrets/ for docker compose, once
+	docker/make_secrets.sh
+
+sbom: $(VENV)/.dev  ## what the service is made of, as CycloneDX: build/sbom.json
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements/service.txt --pyproject pyproject.toml -o build/sbom.json
 
 clean:  ## remove what was built here
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
