@@ -28,6 +28,7 @@ AFTER_MS: Final = 720.0
 # The median needs no more beats than this; a longer recording gives its first ones.
 MAX_MEDIAN_BEATS: Final = 64
 
+BEAT_SAMPLES: Final = round((BEFORE_MS + AFTER_MS) * RATE_HZ / 1000)
 _FINE_LAG_S: Final = 0.006
 _R_REACH_S: Final = 0.06
 _PREMATURE: Final = 0.8

@@ -16,6 +16,7 @@ QRS_BAND_HZ: Final = (5.0, 20.0)
 # A complex as different as this from the typical one did not begin in the same place.
 ALIKE: Final = 0.8
 
+_SIMILAR: Final = 0.5
 _ENVELOPE_S: Final = 0.096
 _REFRACTORY_S: Final = 0.24
 _FAINTEST_BURST: Final = 0.05
@@ -47,10 +48,12 @@ def find(qrs: Samples, rate_hz: float) -> Indices:
     if not bursts.size:
         return bursts
     coarse = align(qrs[INDEPENDENT_ROWS, :], bursts, rate_hz, lag_s=_COARSE_LAG_S)
+    # A beat that looks different has no better place than its own peak.
+    at = np.where(coarse.correlation >= _SIMILAR, coarse.at, bursts)
     # A burst cut by an end of the recording that fits no beat is the cut, not a beat.
     edge = round(_EDGE_S * rate_hz)
-    cut = ((coarse.at < edge) | (coarse.at >= qrs.shape[1] - edge)) & (coarse.correlation < ALIKE)
-    kept: Indices = coarse.at[~cut]
+    cut = ((at < edge) | (at >= qrs.shape[1] - edge)) & (coarse.correlation < ALIKE)
+    kept: Indices = at[~cut]
     return kept
 
 
@@ -101,7 +104,7 @@ def _on_r(qrs: Samples, bursts: Indices, reach: int) -> Indices:
 
 
 def align(leads: Samples, peaks: Indices, rate_hz: float, *, lag_s: float) -> Aligned:
-    """Each beat moved by at most `lag_s` to where it correlates best, over all leads at once, with the typical beat."""
+    """Each beat moved by at most `lag_s` to where it best correlates, over all leads at once, with the typical beat."""
     reach, lag = round(_MATCH_S * rate_hz), round(lag_s * rate_hz)
     around = np.clip(peaks[:, None] + np.arange(-reach - lag, reach + lag + 1), 0, leads.shape[1] - 1)
     # (beat, lead, time) around each peak without the lead's mean, then every lag of it: (beat, lag, lead x time).
