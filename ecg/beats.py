@@ -57,6 +57,11 @@ class Beats:
     median_mv: Samples | None
     sampling_rate_hz: float = RATE_HZ
 
+    def __post_init__(self) -> None:
+        for array in (self.signal_mv, self.r_samples, self.correlation, self.median_mv):
+            if array is not None:
+                array.flags.writeable = False
+
     @property
     def rr_ms(self) -> NDArray[np.float64]:
         return np.diff(self.r_samples) * (1000 / self.sampling_rate_hz)

@@ -54,7 +54,8 @@ class _Kind:
 
 def prepare(twelve: TwelveLead, steps: tuple[Step, ...], beats: Beats) -> Samples:
     """The tensor that the recipe makes of one recording: (12, samples), C-contiguous, float32."""
-    return np.ascontiguousarray(prepared(twelve, steps, beats).samples_mv, dtype=np.float32)
+    # A copy: what it may share with the beats stays as it is, whatever the caller does to the tensor.
+    return np.array(prepared(twelve, steps, beats).samples_mv, dtype=np.float32, order="C")
 
 
 def prepared(twelve: TwelveLead, steps: tuple[Step, ...], beats: Beats) -> Prepared:

@@ -21,6 +21,8 @@ _ENVELOPE_S: Final = 0.096
 _REFRACTORY_S: Final = 0.24
 _FAINTEST_BURST: Final = 0.05
 _BURST_ABOVE_QUIET: Final = 0.25
+_T_WITHIN_S: Final = 0.42
+_T_STEEPNESS: Final = 0.2
 _MATCH_S: Final = 0.096
 _COARSE_LAG_S: Final = 0.064
 _EDGE_S: Final = 0.12
@@ -44,7 +46,8 @@ def find(qrs: Samples, rate_hz: float) -> Indices:
     bursts = _peaks_apart(envelope, round(_REFRACTORY_S * rate_hz))
     if not bursts.size:
         return bursts
-    bursts = _on_r(qrs, bursts[envelope[bursts] > _threshold(envelope, bursts)], round(_MATCH_S * rate_hz))
+    bursts = _without_t_waves(qrs, bursts[envelope[bursts] > _threshold(envelope, bursts)], rate_hz)
+    bursts = _on_r(qrs, bursts, round(_MATCH_S * rate_hz))
     if not bursts.size:
         return bursts
     coarse = align(qrs[INDEPENDENT_ROWS, :], bursts, rate_hz, lag_s=_COARSE_LAG_S)
@@ -92,6 +95,20 @@ def _threshold(envelope: Floats, bursts: Indices) -> float:
     larger = np.sort(envelope[bursts])[-((bursts.size + 1) // 2) :]
     quiet = float(np.median(envelope))
     return quiet + _BURST_ABOVE_QUIET * (float(np.median(larger)) - quiet)
+
+
+def _without_t_waves(qrs: Samples, bursts: Indices, rate_hz: float) -> Indices:
+    """Leads with a small QRS and a large T make a burst of both; in volts the T wave is far less steep."""
+    change = np.diff(qrs, axis=1, append=qrs[:, -1:])
+    power = np.einsum("ij,ij->j", change, change)
+    around = np.arange(-round(_ENVELOPE_S * rate_hz) // 2, round(_ENVELOPE_S * rate_hz) // 2 + 1)
+    steep = power[np.clip(bursts[:, None] + around, 0, power.size - 1)].max(axis=1).tolist()
+    kept: list[int] = []
+    for burst in range(bursts.size):
+        soon = bool(kept) and bursts[burst] - bursts[kept[-1]] < _T_WITHIN_S * rate_hz
+        if not (soon and steep[burst] < _T_STEEPNESS**2 * steep[kept[-1]]):
+            kept.append(burst)
+    return bursts[kept] if kept else bursts
 
 
 def _on_r(qrs: Samples, bursts: Indices, reach: int) -> Indices:
