@@ -72,6 +72,17 @@ class LeadwiseNorm(nn.Module):
         return F.layer_norm(x, x.shape[-1:]) * self.scale[:, None, None] + self.shift[:, None, None]
 
 
+class LayerNorm(nn.Module):
+    """Layer norm without scale and shift: a linear layer of the lead's own follows and would absorb them."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = (size,)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.size)
+
+
 class LeadwiseLinear(nn.Module):
     """Twelve linear layers as one batched product over (12, batch * tokens, channels)."""
 
@@ -95,7 +106,8 @@ class TemporalAttention(nn.Module):
         self.rotary = config.positions is Positions.ROTARY
         self._place(config, size)
         self.drop = dropout(config.dropout_kind, config.dropout, batch_axis=1)
-        self.first_norm, self.second_norm = LeadwiseNorm(size), LeadwiseNorm(size)
+        norm = LayerNorm if self.norm_first else LeadwiseNorm
+        self.first_norm, self.second_norm = norm(size), norm(size)
         self.qkv, self.out = LeadwiseLinear(size, 3 * size), LeadwiseLinear(size, size)
         wide = config.mlp_ratio * size
         self.wider, self.narrower = LeadwiseLinear(size, wide), LeadwiseLinear(wide, size)
@@ -126,8 +138,8 @@ class TemporalAttention(nn.Module):
         return x.transpose(0, 1), received.transpose(0, 1)
 
     def _mix(self, x: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
-        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
-        q, k, v = qkv.unbind(0)
+        # q, k, v (12, batch, heads, tokens, size of a head)
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(2, 3) for part in self.qkv(x).chunk(3, dim=-1))
         if self.rotary:
             q, k = rotated(q, self.cos, self.sin), rotated(k, self.cos, self.sin)
         if not self.shown:

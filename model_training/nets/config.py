@@ -27,9 +27,10 @@ class Stem(StrEnum):
 
 
 class Block(StrEnum):
-    """Dense residual convolutions (the paper), or depthwise over time followed by pointwise over channels."""
+    """Residual convolutions (the paper), the same with less around them, or depthwise and pointwise in turn."""
 
     DENSE = "dense"
+    LEAN = "lean"
     SEPARABLE = "separable"
 
 

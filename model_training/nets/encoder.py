@@ -5,6 +5,7 @@ Tensors are (batch, channels, 12, time) and every kernel is (1, k): the lead axi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -14,14 +15,14 @@ from torch import Tensor, nn
 from model_training.nets.config import Amplitude, Block, DualAttentionConfig, Stem
 from model_training.nets.interface import N_LEADS
 
-FLAT_MV = 1e-6
+FLAT_MV = 1e-3  # a lead that varies less is flat: it stays flat, it is not blown up to SD 1
 
 
 def z_scored(ecg: Tensor) -> tuple[Tensor, Tensor]:
     """Each lead over its own time to mean 0 and SD 1, and the log-SD (mV) that this throws away."""
     centred = ecg - ecg.mean(dim=-1, keepdim=True)
-    variance = centred.square().mean(dim=-1, keepdim=True)
-    return centred * torch.rsqrt(variance + FLAT_MV**2), 0.5 * torch.log(variance[..., 0] + 1e-4)
+    sd = centred.square().mean(dim=-1, keepdim=True).sqrt().clamp(min=FLAT_MV)
+    return centred / sd, sd[..., 0].log()
 
 
 class LeadSpecificStem(nn.Module):
@@ -84,6 +85,22 @@ class DenseBlock(nn.Module):
         return F.gelu(y + self.shortcut(F.max_pool2d(x, (1, self.stride))))
 
 
+class LeanBlock(nn.Module):
+    """conv-norm-ReLU-conv-norm beside a strided pointwise convolution, ReLU after the sum: few trips to memory."""
+
+    def __init__(self, inside: int, outside: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inside, outside, (1, kernel), (1, stride), _padding(kernel, stride), bias=False)
+        self.first_norm = nn.BatchNorm2d(outside)
+        self.second = nn.Conv2d(outside, outside, (1, kernel), 1, _padding(kernel, 1), bias=False)
+        self.second_norm = nn.BatchNorm2d(outside)
+        self.shortcut = nn.Conv2d(inside, outside, 1, (1, stride))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.first_norm(self.first(x)))
+        return F.relu(self.second_norm(self.second(y)) + self.shortcut(x))
+
+
 class SeparableBlock(nn.Module):
     """Depthwise over time, pointwise over channels, twice; average-pooled shortcut; ReLU after the sum."""
 
@@ -110,6 +127,13 @@ class SeparableBlock(nn.Module):
         return F.relu(self.body(x) + self.match(self.pool(x)))
 
 
+BLOCKS: dict[Block, Callable[[int, int, int, int], nn.Module]] = {
+    Block.DENSE: DenseBlock,
+    Block.LEAN: LeanBlock,
+    Block.SEPARABLE: SeparableBlock,
+}
+
+
 class LeadEncoder(nn.Module):
     """Pads, standardises, and turns each lead into (tokens, channels); says which tokens hold signal."""
 
@@ -117,7 +141,7 @@ class LeadEncoder(nn.Module):
         super().__init__()
         self.config = config
         stem = LeadSpecificStem if config.stem is Stem.LEAD_SPECIFIC else SharedStem
-        block = DenseBlock if config.block is Block.DENSE else SeparableBlock
+        block = BLOCKS[config.block]
         widths = (config.stem_channels, *config.channels)
         self.stem = stem(config.stem_channels, config.stem_kernel, config.stem_stride)
         self.blocks = nn.Sequential(

@@ -74,7 +74,7 @@ def test_a_shift_moves_all_leads_of_a_record_together() -> None:
 
 
 def test_batchwise_dropout_is_one_mask_for_all_and_plain_is_not() -> None:
-    """Law: in training every record of a batch loses the same features; the mean is kept; in evaluation nothing is lost."""
+    """Law: every record of a training batch loses the same features, the mean is kept, evaluation loses nothing."""
     torch.manual_seed(0)
     ones = torch.ones(256, 400)
     batchwise, plain = dropout(DropoutKind.BATCHWISE, 0.25), dropout(DropoutKind.PLAIN, 0.25)
