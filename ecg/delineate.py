@@ -118,7 +118,7 @@ def _t(leads: Samples, qrs: Span, r: int, rr: float, rate_hz: float) -> Span | N
     over = speed[fastest:end] > _T_SHARE * float(speed[fastest])
     _, after = _run_around(over, 0, round(0.016 * rate_hz))
     # Where the next P wave begins before that, the T wave's own direction has turned back up.
-    along = (smooth[:, peak] @ smooth)[fastest:end] / np.float32(height[peak] ** 2 * len(smooth))
+    along = np.einsum("l,lt->t", smooth[:, peak], smooth[:, fastest:end]) / np.float32(height[peak] ** 2 * len(smooth))
     turns = np.flatnonzero((along[1:-1] <= along[:-2]) & (along[1:-1] < along[2:]) & (along[1:-1] > _T_OVERSHOOT)) + 1
     return Span(start, fastest + min(after, int(turns[0]) if turns.size else after))
 

@@ -73,7 +73,7 @@ def shared_slope(qrs: Samples, rate_hz: float) -> Floats:
     # A lead whose bursts stand out from its average says more about where the beats are.
     peakedness = np.maximum(scale / np.maximum(smooth.mean(axis=1), 1e-9) - 1, 0) ** 2 * (scale > 1e-6)
     weight = peakedness / np.maximum(scale, 1e-9) / max(float(peakedness.sum()), 1e-9)
-    shared: Floats = (weight @ smooth).astype(np.float32)
+    shared: Floats = np.einsum("l,lt->t", weight, smooth).astype(np.float32)
     return shared
 
 
@@ -131,17 +131,23 @@ def align(leads: Samples, peaks: Indices, rate_hz: float, *, lag_s: float) -> Al
     windows = np.ascontiguousarray(lags.transpose(0, 2, 1, 3)).reshape(peaks.size, 2 * lag + 1, -1)
     # With unit length, a product with the template is a correlation.
     windows /= np.maximum(np.sqrt(np.einsum("blt,blt->bl", windows, windows)), 1e-9)[:, :, None]
-    best = (windows @ _typical(windows[:, lag])).argmax(axis=1)
+    best = _fit(windows, _typical(windows[:, lag])).argmax(axis=1)
     typical = _typical(windows[np.arange(peaks.size), best])
-    fit = windows @ typical
+    fit = _fit(windows, typical)
     best = fit.argmax(axis=1)
     correlation = fit[np.arange(peaks.size), best]
     return Aligned(peaks + best - lag, correlation.astype(np.float32), typical.reshape(leads.shape[0], -1))
 
 
+def _fit(windows: Floats, typical: Floats) -> Floats:
+    """Correlation of each beat at each lag. Not by BLAS, whose threads cost more than they save on beats this small."""
+    fit: Floats = np.einsum("blt,t->bl", windows, typical)
+    return fit
+
+
 def _typical(beats: Floats) -> Floats:
     """The mean of the largest group of beats that look alike."""
-    alike = beats @ beats.T
+    alike = np.einsum("ik,jk->ij", beats, beats)
     centre = int(np.argmax((alike > ALIKE).sum(axis=1) + alike.mean(axis=1)))
     mean: Floats = beats[alike[centre] >= ALIKE].mean(axis=0) if alike[centre, centre] >= ALIKE else beats[centre]
-    return mean / np.float32(max(float(np.sqrt(mean @ mean)), 1e-9))
+    return mean / np.float32(max(float(np.sqrt(np.einsum("k,k->", mean, mean))), 1e-9))
