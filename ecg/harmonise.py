@@ -20,7 +20,9 @@ _NEGATIVE: Final = re.compile(r"^\s*(?:[-−–]|\(-\)|minus\s)\s*|[\s_-]*(?:neg
 _SMALLEST_SPAN_MV: Final = 0.02
 _LARGEST_SPAN_MV: Final = 50.0
 _PLAUSIBLE_SPAN_MV: Final = (0.1, 20.0)
-_SHORTEST_PADDING_S: Final = 0.1
+# A QRS complex cannot hide between samples this dense.
+_SPAN_RATE_HZ: Final = 125.0
+_SHORTEST_PADDING_S: Final = 0.2
 
 
 def to_twelve(recording: Recording) -> TwelveLead:
@@ -73,7 +75,7 @@ def _harmonised(waveform: Waveform, source: Source, median_beat: TwelveLead | No
     if to_mv != 1.0:
         samples_mv *= np.float32(to_mv)
     samples_mv = _without_padding(samples_mv, waveform.sampling_rate_hz, found.notes)
-    _require_plausible_unit(samples_mv, waveform.unit)
+    _require_plausible_unit(samples_mv, waveform.sampling_rate_hz, waveform.unit)
     return TwelveLead(samples_mv, waveform.sampling_rate_hz, source, derived, median_beat, tuple(found.notes))
 
 
@@ -130,32 +132,31 @@ def _derive_limb_leads(by_name: dict[str, Samples]) -> tuple[str, ...]:
 
 
 def _without_padding(samples_mv: Samples, rate_hz: float, notes: list[str]) -> Samples:
-    """Without the stretches at either end where no lead moves: some archives pad every recording to one length."""
-    if _moves(samples_mv[:, 0], samples_mv[:, 1:2]) and _moves(samples_mv[:, -1], samples_mv[:, -2:-1]):
-        return samples_mv
-    shortest = max(2, round(_SHORTEST_PADDING_S * rate_hz))
-    head, tail = _still_run(samples_mv), _still_run(samples_mv[:, ::-1])
-    head, tail = (run if run >= shortest else 0 for run in (head, tail))
+    """Without long stretches of zeros, or of nothing, in all leads at either end: some archives pad to one length.
+
+    A last value held for a tenth of a second is left alone: devices end so, and a strip must not lose its length by it.
+    """
+    head, tail = _empty_run(samples_mv), _empty_run(samples_mv[:, ::-1])
+    head, tail = (run if run >= _SHORTEST_PADDING_S * rate_hz else 0 for run in (head, tail))
     if head + tail == 0 or head + tail >= samples_mv.shape[1]:
         return samples_mv
     notes.append(f"{(head + tail) / rate_hz:.2f} s of padding was cut off")
     return samples_mv[:, head : samples_mv.shape[1] - tail]
 
 
-def _moves(edge: Samples, next_to_it: Samples) -> bool:
-    return bool(next_to_it.size) and not np.array_equal(edge[:, None], next_to_it, equal_nan=True)
+def _empty_run(samples_mv: Samples) -> int:
+    """For how many samples from the start on every lead is zero or missing."""
+    first = samples_mv[:, 0]
+    if not np.all((first == 0) | np.isnan(first)):
+        return 0
+    empty = np.all((samples_mv == 0) | np.isnan(samples_mv), axis=0)
+    return samples_mv.shape[1] if empty.all() else int(np.argmin(empty))
 
 
-def _still_run(samples_mv: Samples) -> int:
-    """How many samples from the start on keep every lead at its first value (or at missing)."""
-    first = samples_mv[:, :1]
-    still = np.all((samples_mv == first) | (np.isnan(samples_mv) & np.isnan(first)), axis=0)
-    return int(still.size if still.all() else np.argmin(still))
-
-
-def _require_plausible_unit(samples_mv: Samples, declared: Unit) -> None:
+def _require_plausible_unit(samples_mv: Samples, rate_hz: float, declared: Unit) -> None:
     """Refuses amplitudes that no heart makes in the declared unit but an ordinary one makes in another."""
-    span_mv = float(np.median(np.ptp(samples_mv, axis=1)))
+    thinned = samples_mv[:, :: max(1, int(rate_hz / _SPAN_RATE_HZ))]
+    span_mv = float(np.median(np.ptp(thinned, axis=1)))
     if not span_mv > 0 or _SMALLEST_SPAN_MV <= span_mv <= _LARGEST_SPAN_MV:
         return
     for unit, factor in MV_PER.items():

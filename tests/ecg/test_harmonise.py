@@ -115,13 +115,21 @@ def test_leads_beyond_the_twelve_are_noted() -> None:
     assert "John" not in " ".join(found.notes)
 
 
-@pytest.mark.parametrize("value", [0.0, -3.2, np.nan])
+@pytest.mark.parametrize("value", [0.0, np.nan])
 def test_padding_is_cut_off(value: float) -> None:
-    """Stretches at the ends in which no lead moves are padding; the heart between them is untouched."""
+    """Stretches at the ends in which every lead is zero or missing are padding; the heart between them is untouched."""
     padded = np.hstack([np.full((12, 700), value), HEART, np.full((12, 400), value)]).astype(np.float32)
     found = to_twelve(recording(padded))
     assert np.array_equal(found.samples_mv, HEART)
     assert "2.20 s of padding" in found.notes[0]
+
+
+def test_a_held_last_value_is_not_padding() -> None:
+    """Genuine 10-s records hold their last value for about 100 ms: they stay 10 s long."""
+    held = HEART.copy()
+    held[:, -52:] = held[:, -52:-51]
+    held[:, :6] = 0
+    assert to_twelve(recording(held)).samples_mv.shape == HEART.shape
 
 
 def test_one_flat_lead_is_not_padding() -> None:
