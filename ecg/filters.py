@@ -25,6 +25,7 @@ DECIMATION: Final = 4
 # Half-width of the resampling kernel, in samples of the slower of the two rates, and the shape of its Kaiser window.
 _HALF_WIDTH: Final = 10
 _KAISER_BETA: Final = 5.0
+_BLOCK_VALUES: Final = 500_000
 
 
 class Spectrum:
@@ -211,7 +212,11 @@ def resample(samples: Samples, from_hz: float, to_hz: float) -> Samples:
     padded = np.zeros((*samples.shape[:-1], samples.shape[-1] + 2 * half + 1), dtype=np.float32)
     padded[..., half : half + samples.shape[-1]] = samples - line
     windows = np.lib.stride_tricks.sliding_window_view(padded, phases.shape[1], axis=-1)
-    resampled = np.einsum("...mk,mk->...m", windows[..., start, :], phases[phase])
+    resampled = np.empty((*samples.shape[:-1], n_out), dtype=np.float32)
+    # In blocks, since the windows overlap and would together take many times the memory of the recording.
+    block = max(1, _BLOCK_VALUES // (phases.shape[1] * padded[..., 0].size))
+    for some in (slice(first, first + block) for first in range(0, n_out, block)):
+        np.einsum("...mk,mk->...m", windows[..., start[some], :], phases[phase[some]], out=resampled[..., some])
     slope = (samples[..., -1:] - samples[..., :1]) / np.float32(max(samples.shape[-1] - 1, 1))
     resampled += samples[..., :1] + slope * (position / up).astype(np.float32)
     return np.ascontiguousarray(resampled, dtype=np.float32)

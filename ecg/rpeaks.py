@@ -25,6 +25,7 @@ _T_WITHIN_S: Final = 0.42
 _T_STEEPNESS: Final = 0.2
 _MATCH_S: Final = 0.096
 _COARSE_LAG_S: Final = 0.064
+_TYPICAL_OF: Final = 64
 _EDGE_S: Final = 0.12
 
 Indices = NDArray[np.int64]
@@ -146,7 +147,8 @@ def _fit(windows: Floats, typical: Floats) -> Floats:
 
 
 def _typical(beats: Floats) -> Floats:
-    """The mean of the largest group of beats that look alike."""
+    """The mean of the largest group of beats that look alike, of the first so many beats."""
+    beats = beats[:_TYPICAL_OF]
     alike = np.einsum("ik,jk->ij", beats, beats)
     centre = int(np.argmax((alike > ALIKE).sum(axis=1) + alike.mean(axis=1)))
     mean: Floats = beats[alike[centre] >= ALIKE].mean(axis=0) if alike[centre, centre] >= ALIKE else beats[centre]
