@@ -20,7 +20,7 @@ from service.trail import OK, Trail
 from service.uploads import Options, Upload
 from service.worker import while_connected
 
-_LONGEST_KEY: "int" = 255
+_LONGEST_KEY: int = 255
 
 
 @dataclass(frozen=True, slots=True)

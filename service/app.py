@@ -49,7 +49,7 @@ def create_app(settings: Settings, *, on_signals: bool = False) -> FastAPI:
         docs_url=None, redoc_url=None, redirect_slashes=False, root_path=settings.root_path,
     )  # fmt: skip
     app.state.house = home
-    app.add_middleware(Envelope, store=home.store, metrics=home.metrics)  # type: ignore[arg-type]
+    app.add_middleware(Envelope, store=home.store, metrics=home.metrics)
     for error, handler in ((EcgError, _refused), (HTTPException, _http), (RequestValidationError, _invalid)):
         app.add_exception_handler(error, handler)
     for each in (predict, batch, models, predictions, formats, health, pages):
@@ -95,5 +95,7 @@ async def _http(request: Request, error: Any) -> Response:
 
 async def _invalid(request: Request, error: Any) -> Response:
     """Which parameter and why, without the value: it could be anything."""
-    faults = [f"{'.'.join(str(part) for part in each['loc'][1:]) or 'request'}: {each['msg']}" for each in error.errors()]
+    faults = [
+        f"{'.'.join(str(part) for part in each['loc'][1:]) or 'request'}: {each['msg']}" for each in error.errors()
+    ]
     return _problem(request, RequestInvalid("; ".join(faults)))

@@ -1,4 +1,4 @@
-"""Who calls, and what they may: API keys (hashed in a file) and JWT (keys of the issuer in a file). Rotated by changing the file.
+"""Who calls, and what they may: API keys (hashed in a file) and JWT (the issuer's keys in a file), rotated in place.
 
 `python -m service.auth new NAME --scope predict --file keys.json` makes a key, shows it once and stores its hash.
 """
@@ -144,14 +144,16 @@ def _is_over(key: StoredKey) -> bool:
 
 def _key_set(data: bytes) -> list[jwt.PyJWK]:
     """The RSA and EC signing keys of a JWKS document; others are skipped, none at all is an error."""
-    found = [
-        jwt.PyJWK(each)
-        for each in json.loads(data)["keys"]
-        if each.get("kty") in _ALGORITHMS and each.get("use", "sig") == "sig"
-    ]
+    document = json.loads(data)
+    listed = document.get("keys") if isinstance(document, dict) else None
+    found = [jwt.PyJWK(each) for each in listed or () if isinstance(each, dict) and _signs(each)]
     if not found:
         raise ValueError("no usable signing key in the JWKS file")
     return found
+
+
+def _signs(key: dict[str, Any]) -> bool:
+    return key.get("kty") in _ALGORITHMS and key.get("use", "sig") == "sig"
 
 
 def _signing_key(keys: list[jwt.PyJWK], header: dict[str, Any]) -> jwt.PyJWK:

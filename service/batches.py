@@ -13,7 +13,17 @@ from ecg.errors import TooLarge
 from ecg.guards import unzip
 from service.refusals import UploadMissing, UploadTimeout
 from service.settings import Settings
-from service.uploads import MULTIPART, Options, Upload, base_name, bounded, options, read_form, require_media_type, texts
+from service.uploads import (
+    MULTIPART,
+    Options,
+    Upload,
+    base_name,
+    bounded,
+    options,
+    read_form,
+    require_media_type,
+    texts,
+)
 
 _ZIP_MAGIC: Final = b"PK\x03\x04"
 _SIGNALS: Final = (".dat", ".mat", ".flac")
@@ -30,7 +40,9 @@ async def read_many(request: Request, settings: Settings) -> tuple[list[Upload],
     if not records:
         raise UploadMissing("the batch holds no file: send many files in `file`, or one zip of many")
     if len(records) > settings.max_batch_records:
-        raise TooLarge(f"{len(records)} records; at most {settings.max_batch_records}", limit=settings.max_batch_records)
+        raise TooLarge(
+            f"{len(records)} records; at most {settings.max_batch_records}", limit=settings.max_batch_records
+        )
     return records, chosen
 
 

@@ -1,4 +1,4 @@
-"""Around every answer: ids, security headers, the audit row before it leaves, one log line, and the last barrier for defects."""
+"""Around every answer: ids, security headers, the audit row before it leaves, one log line, the last barrier."""
 
 from __future__ import annotations
 

@@ -10,15 +10,14 @@ from typing import Final
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CHANCE_BITS: Final = 80
 _lock = threading.Lock()
-_last = 0
+_last = [0]
 
 
 def new_id() -> str:
     """26 characters; later ids of one process always sort after earlier ones, also within one millisecond."""
-    global _last
     fresh = (time.time_ns() // 1_000_000) << _CHANCE_BITS | int.from_bytes(os.urandom(10), "big")
     with _lock:
         # Within one millisecond (or when the clock steps back) the last id is counted up instead.
-        _last = fresh if fresh >> _CHANCE_BITS > _last >> _CHANCE_BITS else _last + 1
-        value = _last
+        value = fresh if fresh >> _CHANCE_BITS > _last[0] >> _CHANCE_BITS else _last[0] + 1
+        _last[0] = value
     return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))

@@ -41,7 +41,7 @@ class Places:
 class Rate:
     """The generic cell rate algorithm: a caller's whole state is the time at which its bucket will be full again.
 
-    That one number lies in a file shared by all workers, so that a caller's rate does not depend on which worker answers.
+    That one number lies in a file shared by all workers, so that a caller's rate is the same whoever answers.
     Callers whose hashes collide (1 in 65,536) share a bucket.
     """
 

@@ -1,4 +1,4 @@
-"""Structured JSON lines: what happened, never what was in it. Exceptions are logged as places in the code, without their text."""
+"""Structured JSON lines: what happened, never what was in it. Exceptions are places in the code, without text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prometheus: latency by stage, outcomes, quality reasons, risk, queue, drift. Counts only; nothing about one patient."""
+"""Prometheus: latency by stage, outcomes, quality reasons, risk, queue, drift. Counts only; no one patient."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class Metrics:
         registry = CollectorRegistry()
         self._registry = registry
         self.requests = Counter(
-            "ecg_requests", "Answers by path, method, status and outcome code", ["path", "method", "status", "code"], registry=registry
+            "ecg_requests",
+            "Answers by path, method, status and outcome code",
+            ["path", "method", "status", "code"],
+            registry=registry,
         )
         self.latency = Histogram(
             "ecg_request_seconds", "Time to the first byte of the answer", ["path"], buckets=_SECONDS, registry=registry
@@ -40,7 +43,9 @@ class Metrics:
         self.stage = Histogram(
             "ecg_stage_seconds", "Time of each stage of an answer", ["stage"], buckets=_SECONDS, registry=registry
         )
-        self.quality = Counter("ecg_quality_issues", "Issues that the quality gate found", ["verdict", "code"], registry=registry)
+        self.quality = Counter(
+            "ecg_quality_issues", "Issues that the quality gate found", ["verdict", "code"], registry=registry
+        )
         self.score = Histogram("ecg_risk_score", "Risk scores answered", ["model"], buckets=_SCORES, registry=registry)
         self.band = Counter("ecg_risk_band", "Risk bands answered", ["model", "band"], registry=registry)
         self.decile = Counter(
@@ -51,9 +56,7 @@ class Metrics:
             "ecg_model_info", "1 for each model served", ["model", "version", "sha256", "default"], registry=registry,
             multiprocess_mode="livemax",
         )  # fmt: skip
-        self.queue = Gauge(
-            "ecg_queue_places_taken", "Requests held", registry=registry, multiprocess_mode="livesum"
-        )
+        self.queue = Gauge("ecg_queue_places_taken", "Requests held", registry=registry, multiprocess_mode="livesum")
         self.capacity = Gauge(
             "ecg_queue_places", "Requests that can be held", registry=registry, multiprocess_mode="livesum"
         )
@@ -106,7 +109,7 @@ def decile(log_hazard: float, reference: tuple[float, ...]) -> int:
 
 
 def population_stability_index(counts: Mapping[int, float]) -> float:
-    """sum over tenths of (seen - 1/10) * ln(seen / (1/10)); half a count is added so that an empty tenth stays finite."""
+    """sum over tenths of (seen - 1/10) * ln(seen / (1/10)); half a count keeps an empty tenth finite."""
     total = sum(counts.values()) + 0.5 * DECILES
     shares = [(counts.get(tenth, 0.0) + 0.5) / total for tenth in range(DECILES)]
     return math.fsum((share_ - 1 / DECILES) * math.log(share_ * DECILES) for share_ in shares)

@@ -8,8 +8,8 @@ from service.schemas import Answer, Problem
 from service.uploads import MULTIPART, RAW_TYPES
 
 TITLE: Final = "ECG heart-failure risk"
-DESCRIPTION: Final = """Heart-failure risk from one 12-lead ECG. Post a file in any of the accepted formats; its content decides what it is.
-An example of each format: `GET /samples/{format}`. Not a medical device: see `intended_use` and `warnings` in each answer."""
+DESCRIPTION: Final = """Heart-failure risk from one 12-lead ECG. Post a file in any accepted format; its content decides.
+An example of each format: `GET /samples/{format}`. Mind `intended_use` and `warnings` in each answer."""
 
 _BINARY: Final = {"type": "string", "format": "binary"}
 _MODEL: Final = {"type": "string", "description": "Model name, or name-version; default: the service's default model"}
@@ -18,7 +18,10 @@ _INCLUDE: Final = {"type": "string", "example": "signal,beat", "description": "s
 _FORM: Final = {
     "type": "object",
     "properties": {
-        "file": {**_BINARY, "description": "One self-contained file: XML, DICOM, SCP-ECG, EDF, or a zip of a WFDB record"},
+        "file": {
+            **_BINARY,
+            "description": "One self-contained file: XML, DICOM, SCP-ECG, EDF, or a zip of a WFDB record",
+        },
         "header": {**_BINARY, "description": "The .hea of a WFDB record; with `signal`"},
         "signal": {**_BINARY, "description": "The .dat or .mat of a WFDB record; with `header`"},
         "model": _MODEL,
@@ -38,7 +41,13 @@ _MANY: Final = {
 
 
 def _header(name: str, text: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": False, "schema": {"type": "string", "maxLength": 200}, "description": text}
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "maxLength": 200},
+        "description": text,
+    }
 
 
 def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -97,9 +106,14 @@ PREDICT: Final[dict[str, Any]] = {
         },
     },
 }
-_LINES: Final = {"schema": {"type": "string", "description": "One JSON object a line: `index`, `name`, and an answer or a problem"}}
+_LINES: Final = {
+    "schema": {"type": "string", "description": "One JSON object a line: `index`, `name`, and an answer or a problem"}
+}
 BATCH: Final[dict[str, Any]] = {
-    "responses": {200: {"description": "NDJSON, in order", "content": {"application/x-ndjson": _LINES}}, **_UPLOAD_PROBLEMS},
+    "responses": {
+        200: {"description": "NDJSON, in order", "content": {"application/x-ndjson": _LINES}},
+        **_UPLOAD_PROBLEMS,
+    },
     "openapi_extra": {
         "parameters": [*_IDS, *_OPTIONS],
         "requestBody": {

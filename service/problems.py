@@ -25,9 +25,15 @@ class Row:
 
 TABLE: Final[dict[type[EcgError], Row]] = {
     core.TooLarge: Row(413, "Too large", "The upload, or what it unpacks to, is over a ceiling."),
-    core.UnknownFormat: Row(415, "Unknown format", "No reader recognises these bytes as an ECG; GET /formats lists them."),
-    core.Malformed: Row(400, "Malformed file", "The format is recognised, but the file is broken; the detail says where."),
-    core.Unsafe: Row(400, "Unsafe file", "The file holds a decompression bomb, an XML entity or a path outside itself."),
+    core.UnknownFormat: Row(
+        415, "Unknown format", "No reader recognises these bytes as an ECG; GET /formats lists them."
+    ),
+    core.Malformed: Row(
+        400, "Malformed file", "The format is recognised, but the file is broken; the detail says where."
+    ),
+    core.Unsafe: Row(
+        400, "Unsafe file", "The file holds a decompression bomb, an XML entity or a path outside itself."
+    ),
     core.LeadsMissing: Row(422, "Leads missing", "A lead that the model needs is neither there nor derivable."),
     core.LeadsInconsistent: Row(422, "Leads inconsistent", "The limb leads contradict each other."),
     core.UnitsUnknown: Row(422, "Units unknown", "The amplitude cannot be told in millivolts with certainty."),
@@ -35,16 +41,22 @@ TABLE: Final[dict[type[EcgError], Row]] = {
     core.TooShort: Row(422, "Recording too short", "The recording holds less signal than the model needs."),
     core.QualityRejected: Row(422, "Signal quality too low", "The quality gate refused; `quality` gives the reasons."),
     core.OutsidePopulation: Row(422, "Outside the model's population", "The model must not judge this recording."),
-    core.ContractInvalid: Row(503, "Model contract invalid", "The artefact's contract is absent, incomplete or unknown."),
+    core.ContractInvalid: Row(
+        503, "Model contract invalid", "The artefact's contract is absent, incomplete or unknown."
+    ),
     core.ContractMismatch: Row(503, "Model contract broken", "The model does not do what its contract says."),
     core.ProbeMismatch: Row(503, "Model probe failed", "A known ECG no longer gives its known answer."),
     door.ArtefactAltered: Row(503, "Model file altered", "The model file is not the one that SHA256SUMS names."),
     core.ModelUnknown: Row(404, "Unknown model", "No model of that name is loaded; GET /models lists them."),
-    core.InferenceFailed: Row(500, "Inference failed", "The model runtime failed; the operator's log has the request id."),
+    core.InferenceFailed: Row(
+        500, "Inference failed", "The model runtime failed; the operator's log has the request id."
+    ),
     door.RequestInvalid: Row(422, "Invalid request", "A parameter has a value that it may not have."),
     door.UploadMissing: Row(400, "No recording in the request", "Send `file`, or `header` and `signal`, or raw bytes."),
     door.CredentialsMissing: Row(401, "Credentials missing", "Send Authorization: Bearer or X-API-Key."),
-    door.CredentialsInvalid: Row(401, "Credentials invalid", "The key or token is unknown, expired or not for this service."),
+    door.CredentialsInvalid: Row(
+        401, "Credentials invalid", "The key or token is unknown, expired or not for this service."
+    ),
     door.ScopeMissing: Row(403, "Scope missing", "These credentials do not carry the scope that this endpoint needs."),
     door.NotFound: Row(404, "Not found", "There is nothing at this address, or not for this caller."),
     door.MethodNotAllowed: Row(405, "Method not allowed", "The address exists, but not with this method."),
@@ -56,7 +68,9 @@ TABLE: Final[dict[type[EcgError], Row]] = {
     door.RateLimited: Row(429, "Too many requests", "This caller's rate is used up; wait Retry-After seconds."),
     door.QueueFull: Row(503, "Busy", "Every place in the queue is taken; wait Retry-After seconds."),
     door.AnswerTimeout: Row(503, "Answer took too long", "The answer was not ready in time; wait Retry-After seconds."),
-    door.StoreUnavailable: Row(503, "Audit store unavailable", "No answer leaves without its audit row; try again later."),
+    door.StoreUnavailable: Row(
+        503, "Audit store unavailable", "No answer leaves without its audit row; try again later."
+    ),
     door.InternalError: Row(500, "Internal error", "A defect of the service; the operator's log has the request id."),
 }
 

@@ -1,4 +1,4 @@
-"""The models on the shelf: found in a folder, checked (checksum, contract, probe) before they may answer, swapped without a gap."""
+"""The models on the shelf: found in a folder, checked (checksum, contract, probe), swapped without a gap."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Model:
 
     @property
     def contract(self) -> Contract:
-        return self.predictor.contract
+        contract: Contract = self.predictor.contract
+        return contract
 
     @property
     def name(self) -> str:
@@ -92,7 +93,7 @@ class Registry:
         return self._shelf
 
     def load(self) -> Shelf:
-        """Look at the folder again. What fails is left out; without a default the old shelf stays and the error is raised."""
+        """Look at the folder again. What fails is left out; without a default the old shelf stays and this raises."""
         known = dict(self._shelf.by_label) if self._shelf else {}
         loaded, faults = _verified(self._models, {model.path: model for model in known.values()})
         self._shelf = _shelf(loaded, faults, self._default)

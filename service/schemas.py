@@ -1,4 +1,4 @@
-"""The wire's shapes, as the OpenAPI document tells them. Answers are rendered straight from arrays; tests hold them to these."""
+"""The wire's shapes, as the OpenAPI document tells them. Answers are made from arrays; tests hold them to these."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class ModelOut(Shape):
 
 class RecordingOut(Shape):
     format: str
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Of the file; of header + signal in this order")]
+    sha256: Annotated[
+        str, Field(pattern=r"^[0-9a-f]{64}$", description="Of the file; of header + signal in this order")
+    ]
     sampling_rate_hz: float
     duration_s: float
     leads: Annotated[list[str], Field(min_length=12, max_length=12)]

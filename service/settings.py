@@ -1,4 +1,4 @@
-"""Deployment, from the environment and from nowhere else. Nothing here changes a patient's answer; no secret has a default."""
+"""Deployment, from the environment alone. Nothing here changes a patient's answer; no secret has a default."""
 
 from __future__ import annotations
 
@@ -19,26 +19,32 @@ Seconds = Annotated[float, Field(gt=0)]
 class Settings(BaseSettings):
     """Each field is the environment variable of that name in capitals (or a file of that name in /run/secrets)."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, secrets_dir=_SECRETS if _SECRETS.is_dir() else None
+    )
 
     host: Annotated[str, Field(description="Address to listen on; other than loopback needs credentials")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on")] = 8000
     workers: Annotated[Positive, Field(description="Worker processes; a crashed one is replaced")] = 1
     root_path: Annotated[str, Field(description="Path prefix that a proxy strips")] = ""
-    forwarded_allow_ips: Annotated[str, Field(description="Proxies whose X-Forwarded headers are trusted")] = "127.0.0.1"
+    forwarded_allow_ips: Annotated[str, Field(description="Proxies whose X-Forwarded headers are trusted")] = (
+        "127.0.0.1"
+    )
     tls_cert_file: Annotated[Path | None, Field(description="Server certificate chain, PEM")] = None
     tls_key_file: Annotated[Path | None, Field(description="Server private key, PEM")] = None
     tls_client_ca_file: Annotated[Path | None, Field(description="CA of client certificates; set: mutual TLS")] = None
 
-    models: Annotated[Path, Field(description="Folder of artefacts with SHA256SUMS, or one .onnx in it")] = _SHIPPED_MODELS
+    models: Annotated[Path, Field(description="Folder of artefacts with SHA256SUMS, or one .onnx in it")] = (
+        _SHIPPED_MODELS
+    )
     default_model: Annotated[str | None, Field(description="Model that answers when a request names none")] = None
 
-    audit_url: Annotated[SecretStr, Field(description="Audit store: sqlite:///path or postgresql://user:pw@host/db")] = (
-        SecretStr("sqlite:///var/audit.db")
-    )
-    audit_key_file: Annotated[Path | None, Field(description="Secret that keys the hash chain (HMAC); unset: SHA-256")] = (
-        None
-    )
+    audit_url: Annotated[
+        SecretStr, Field(description="Audit store: sqlite:///path or postgresql://user:pw@host/db")
+    ] = SecretStr("sqlite:///var/audit.db")
+    audit_key_file: Annotated[
+        Path | None, Field(description="Secret that keys the hash chain (HMAC); unset: SHA-256")
+    ] = None
     idempotency_hours: Annotated[Seconds, Field(description="How long an Idempotency-Key is remembered")] = 24
     store_timeout_s: Annotated[Seconds, Field(description="Longest wait for the audit store before 503")] = 10
 
@@ -58,13 +64,13 @@ class Settings(BaseSettings):
     rate_burst: Annotated[Positive, Field(description="Requests a caller may send at once")] = 20
     shutdown_timeout_s: Annotated[Positive, Field(description="Longest drain after SIGTERM")] = 30
 
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="Least severe line logged")] = (
-        "info"
-    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="Least severe line logged")
+    ] = "info"
     runtime_dir: Annotated[Path | None, Field(description="Writable folder for counters shared by workers")] = None
-    otel_exporter_otlp_endpoint: Annotated[str | None, Field(description="Where OpenTelemetry traces go; unset: none")] = (
-        None
-    )
+    otel_exporter_otlp_endpoint: Annotated[
+        str | None, Field(description="Where OpenTelemetry traces go; unset: none")
+    ] = None
 
     @property
     def is_loopback(self) -> bool:
@@ -98,7 +104,7 @@ class Settings(BaseSettings):
 
 
 def load() -> Settings:
-    return Settings(_secrets_dir=_SECRETS if _SECRETS.is_dir() else None)
+    return Settings()
 
 
 def share(variable: str, value: str) -> None:
@@ -108,3 +114,23 @@ def share(variable: str, value: str) -> None:
 
 def is_shared(variable: str) -> bool:
     return variable in os.environ
+
+
+def shared(variable: str) -> str:
+    return os.environ[variable]
+
+
+def reference() -> str:
+    """Every setting as a Markdown table, for the handbook."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        if isinstance(default, SecretStr):
+            default = default.get_secret_value()
+        shown = "unset" if default is None else "the folder `models`" if name == "models" else f"`{default}`"
+        lines.append(f"| `{name.upper()}` | {shown if default != '' else 'empty'} | {field.description} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(reference())

@@ -11,7 +11,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn import Config
 from uvicorn.supervisors import Multiprocess
 
-from service.settings import is_shared, share
+from service.settings import is_shared, share, shared
 
 SUPERVISED: Final = "ECG_SUPERVISOR_PID"
 
@@ -38,9 +38,5 @@ class Supervisor(Multiprocess):
 def tell_siblings() -> None:
     """Ask the supervisor, where there is one, to have every worker reload."""
     parent = os.getppid()
-    if is_shared(SUPERVISED) and shared_pid() == parent:
+    if is_shared(SUPERVISED) and shared(SUPERVISED) == str(parent):
         os.kill(parent, signal.SIGHUP)
-
-
-def shared_pid() -> int:
-    return int(os.environ[SUPERVISED])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -78,11 +78,13 @@ async def read_one(request: Request, max_bytes: int, timeout_s: float) -> tuple[
 def require_media_type(headers: Headers) -> str:
     media_type = headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
     if media_type not in (MULTIPART, *RAW_TYPES):
-        raise MediaTypeUnsupported(f"send {MULTIPART} with a field `file`, or raw bytes as one of {', '.join(RAW_TYPES)}")
+        raise MediaTypeUnsupported(
+            f"send {MULTIPART} with a field `file`, or raw bytes as one of {', '.join(RAW_TYPES)}"
+        )
     return media_type
 
 
-async def bounded(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+async def bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
     """The body as it arrives; refused at once when it says that it is too large, else as soon as it is."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:

@@ -25,7 +25,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     check = verbs.add_parser("verify", help="check the hash chain; exit 1 when it is broken")
     check.add_argument("--expect", metavar="SEQ:HASH", help="a head printed earlier, which must still be in the chain")
     out = verbs.add_parser("export", help="write every row to standard output")
-    out.add_argument("--format", choices=sorted(export.FORMATS), default="csv")
+    out.add_argument("--as", dest="format", choices=sorted(export.FORMATS), default="csv")
     keep = verbs.add_parser("retention", help="remove what is older; the chain goes on verifying")
     keep.add_argument("--audit-days", type=float, help=f"keep audit rows so long (at least {_LEAST_AUDIT_DAYS})")
     keep.add_argument("--answer-days", type=float, help="keep stored answers so long")

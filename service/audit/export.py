@@ -11,6 +11,7 @@ import orjson
 
 from service.audit.entry import Action, Entry, Sealed, as_row
 
+_EVENT_TYPE: Final = "http://terminology.hl7.org/CodeSystem/audit-event-type"
 _DICOM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 _REST: Final = {Action.PREDICT: "C", Action.BATCH: "C", Action.READ: "R", Action.RELOAD: "E", Action.RETENTION: "D"}
 _SERIOUS_FROM: Final = 500
@@ -33,7 +34,7 @@ def audit_event(sealed: Sealed) -> dict[str, Any]:
     return {
         "resourceType": "AuditEvent",
         "id": entry.id,
-        "type": {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": "rest", "display": "RESTful Operation"},
+        "type": {"system": _EVENT_TYPE, "code": "rest", "display": "RESTful Operation"},
         "subtype": [{"system": "urn:ecg-heart-failure-risk:action", "code": entry.action}],
         "action": _REST[Action(entry.action)],
         "recorded": entry.created,

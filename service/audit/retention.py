@@ -38,7 +38,9 @@ async def retain(
 async def _cut(connection: AsyncConnection, head: Link, key: bytes | None, days: float) -> int:
     """Remove the longest run of old rows from the beginning; a younger row ends it."""
     young = select(func.min(tables.audit.c.seq)).where(tables.audit.c.created >= _ago(days)).scalar_subquery()
-    query = select(tables.audit.c.seq, tables.audit.c.hash).where(tables.audit.c.seq < func.coalesce(young, head.seq + 1))
+    query = select(tables.audit.c.seq, tables.audit.c.hash).where(
+        tables.audit.c.seq < func.coalesce(young, head.seq + 1)
+    )
     last = (await connection.execute(query.order_by(tables.audit.c.seq.desc()).limit(1))).first()
     if last is None:
         return 0

@@ -45,7 +45,9 @@ class _Waiting:
 class Store:
     """Open it inside the event loop that uses it."""
 
-    def __init__(self, url: str, *, key: bytes | None = None, timeout_s: float = 10, remember_hours: float = 24) -> None:
+    def __init__(
+        self, url: str, *, key: bytes | None = None, timeout_s: float = 10, remember_hours: float = 24
+    ) -> None:
         self._url, self._key, self._timeout_s = url, key, timeout_s
         self._remember = timedelta(hours=remember_hours)
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
@@ -124,9 +126,10 @@ class Store:
             batch = [await self._queue.get()]
             while len(batch) < _MOST_ROWS_A_COMMIT and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
+            outcomes: list[Repeated | Exception | None]
             try:
                 async with asyncio.timeout(2 * self._timeout_s):
-                    outcomes = await self._commit(batch)
+                    outcomes = [*await self._commit(batch)]
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 outcomes = [_unavailable(error) for _ in batch]
             for waiting, outcome in zip(batch, outcomes, strict=True):
@@ -153,7 +156,9 @@ class Store:
         row = (await connection.execute(select(tables.head.c.seq, tables.head.c.hash).with_for_update())).one()
         return Link(row.seq, row.hash)
 
-    async def _resolve(self, connection: AsyncConnection, waiting: _Waiting) -> tuple[Entry, Repeated | KeyReused | None]:
+    async def _resolve(
+        self, connection: AsyncConnection, waiting: _Waiting
+    ) -> tuple[Entry, Repeated | KeyReused | None]:
         """Under the lock, so that of two requests with one key exactly one is the first."""
         entry, answer, claim = waiting.entry, waiting.answer, waiting.claim
         if answer is None:

@@ -18,13 +18,19 @@ async def accepted() -> FormatList:
     """The formats that POST /predict reads; the content decides, not the file's name."""
     return FormatList(
         formats=[
-            FormatOut(name=each.NAME, title=each.TITLE, sample=f"/samples/{each.NAME}" if each.NAME in samples.names() else None)
+            FormatOut(
+                name=each.NAME,
+                title=each.TITLE,
+                sample=f"/samples/{each.NAME}" if each.NAME in samples.names() else None,
+            )
             for each in formats.available()
         ]
     )
 
 
-@router.get("/samples/{format}", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
+@router.get(
+    "/samples/{format}", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}}
+)
 async def sample(format: str) -> Response:
     """An example file of this format, made by this project from a synthetic ECG: post it to /predict."""
     found = samples.find(format)

@@ -1,4 +1,4 @@
-"""GET /models, /models/{name}: what answers, its contract and its card. POST /models/reload looks at the folder again."""
+"""GET /models, /models/{name}: what answers, its contract, its card. POST /models/reload looks anew."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.auth import Caller, Scope
 from service.guard import may
 from service.openapi import PROBLEMS
 from service.registry import Model, Shelf
-from service.schemas import ModelDetail, ModelList, ModelSummary
+from service.schemas import ModelDetail, ModelList, ModelSummary, Refused
 from service.supervisor import tell_siblings
 
 router = APIRouter(tags=["models"], responses=PROBLEMS)
@@ -44,7 +44,7 @@ async def reload(request: Request, _caller: Annotated[Caller, Depends(may(Scope.
 
 def _listing(shelf: Shelf) -> ModelList:
     found = [_summary(each, shelf) for _, each in sorted(shelf.by_label.items())]
-    refused = [{"file": fault.file, "code": fault.code, "detail": fault.message} for fault in shelf.faults]
+    refused = [Refused(file=fault.file, code=fault.code, detail=fault.message) for fault in shelf.faults]
     return ModelList(models=found, default=shelf.default.name, refused=refused)
 
 

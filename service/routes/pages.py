@@ -1,4 +1,4 @@
-"""GET /, /docs: pages from files inside the package. Nothing is fetched from anywhere else, and the policy forbids it."""
+"""GET /, /docs: pages from files inside the package. Nothing comes from elsewhere, and the policy forbids it."""
 
 from __future__ import annotations
 

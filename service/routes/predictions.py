@@ -44,7 +44,11 @@ class Filter:
         self.limit = limit
         columns = audit.c
         self._conditions: list[Any] = [columns.action.in_(action or [Action.PREDICT, Action.BATCH])]
-        bounds = [(before, columns.seq.__lt__), (_text(since), columns.created.__ge__), (_text(until), columns.created.__lt__)]
+        bounds = [
+            (before, columns.seq.__lt__),
+            (_text(since), columns.created.__ge__),
+            (_text(until), columns.created.__lt__),
+        ]
         equals = {
             columns.caller: caller, columns.code: code, columns.status: status, columns.model: model,
             columns.request_id: request_id, columns.input_sha256: input_sha256,
@@ -62,7 +66,7 @@ def _text(moment: datetime | None) -> str | None:
 
 @router.get("/predictions")
 async def predictions(request: Request, _caller: Auditor, wanted: Annotated[Filter, Depends()]) -> AuditPage:
-    """The audit list: who asked, what was answered, on which input and with which model. No waveform, no patient data."""
+    """The audit list: who asked, what was answered, on which input, with which model. No patient data."""
     rows = await house.of(request).store.rows(wanted)
     page = [AuditRow(seq=each.seq, hash=each.hash, **asdict(each.entry)) for each in rows[: wanted.limit]]
     return AuditPage(items=page, next=page[-1].seq if len(rows) > wanted.limit else None)

@@ -1,4 +1,4 @@
-"""The audit store: every row in its place, on SQLite and PostgreSQL, from many processes, whatever somebody does to it."""
+"""The audit store: every row in its place, on SQLite and PostgreSQL, from many processes, whatever is done to it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ TAMPERING = {
     "the last rows removed": "DELETE FROM audit WHERE seq > 17",
     "all rows removed": "DELETE FROM audit",
     "the head removed": "DELETE FROM audit_head",
-    "an anchor without a retention row": "UPDATE audit_head SET anchor_seq = 5, anchor_hash = (SELECT hash FROM audit WHERE seq = 5)",
+    "an anchor moved": "UPDATE audit_head SET anchor_seq = 5, anchor_hash = (SELECT hash FROM audit WHERE seq = 5)",
 }
 
 
@@ -181,7 +181,7 @@ def test_the_migrations_make_the_tables(store_url: str) -> None:
 
 
 def test_a_repeated_key_gives_the_stored_answer(store_url: str) -> None:
-    """The first answer under a key wins, also when both requests are under way at once; other bytes are refused. Each has its row."""
+    """The first answer under a key wins, also of requests under way at once; other bytes are refused; each is a row."""
 
     async def run() -> None:
         store = Store(store_url)
@@ -226,7 +226,7 @@ def test_a_key_is_forgotten_in_time(sqlite_url: str) -> None:
 
 
 def test_retention_keeps_the_chain(store_url: str) -> None:
-    """Old rows and answers go, young ones stay, the cut is a row itself, and the chain verifies before and after more rows."""
+    """Old rows and answers go, young ones stay, the cut is a row itself, and the chain goes on verifying."""
 
     async def run() -> None:
         store = Store(store_url)

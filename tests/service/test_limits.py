@@ -1,0 +1,131 @@
+"""Limits, negotiation and drift: small machines, each with its law."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from service.limits import Places, Rate
+from service.metrics import decile, population_stability_index
+from service.refusals import AnswerTimeout, NotAcceptable, QueueFull, RateLimited
+from service.representations import negotiate
+from service.worker import Worker
+
+
+def test_places_are_bounded_and_given_back() -> None:
+    """One more than there are places is sent away; a place is free again however its holder left."""
+    places = Places(2)
+    with places.one(), pytest.raises(ZeroDivisionError), places.one():
+        with pytest.raises(QueueFull):
+            places.one().__enter__()
+        raise ZeroDivisionError
+    assert places.taken == 0
+
+
+def test_a_rate_lets_a_burst_through_and_no_more(tmp_path: Path) -> None:
+    """A burst passes, the next one is told when to come, another caller is not touched."""
+    rate = Rate(tmp_path / "rates", per_minute=60, burst=5)
+    for _ in range(5):
+        rate.admit("a")
+    with pytest.raises(RateLimited) as refused:
+        rate.admit("a")
+    assert refused.value.retry_after_s == 1
+    rate.admit("b")
+    rate.close()
+
+
+def _admitted(path: str, tries: int, found: multiprocessing.Queue[int]) -> None:
+    rate, admitted = Rate(Path(path), per_minute=0.001, burst=50), 0
+    for _ in range(tries):
+        try:
+            rate.admit("a")
+            admitted += 1
+        except RateLimited:
+            pass
+    found.put(admitted)
+
+
+def test_a_rate_holds_across_processes(tmp_path: Path) -> None:
+    """Four workers together admit one burst, exactly."""
+    spawn = multiprocessing.get_context("spawn")
+    found: multiprocessing.Queue[int] = spawn.Queue()
+    arguments = (str(tmp_path / "rates"), 200, found)
+    processes = [spawn.Process(target=_admitted, args=arguments) for _ in range(4)]
+    for process in processes:
+        process.start()
+    assert sum(found.get(timeout=60) for _ in processes) == 50
+    for process in processes:
+        process.join(10)
+
+
+def test_a_job_whose_caller_left_is_never_begun() -> None:
+    """Cancelling a waiting job frees its turn: the worker goes straight to the next one."""
+
+    async def run() -> None:
+        worker, begun = Worker(timeout_s=5), []
+        gate = threading.Event()
+        first = asyncio.create_task(worker.run(lambda: gate.wait(5)))
+        second = asyncio.create_task(worker.run(lambda: begun.append("second")))
+        third = asyncio.create_task(worker.run(lambda: begun.append("third")))
+        await asyncio.sleep(0.05)
+        second.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(first, third)
+        assert begun == ["third"]
+        worker.close()
+
+    asyncio.run(run())
+
+
+def test_a_job_that_takes_too_long_is_told_so() -> None:
+    """After the limit the caller hears AnswerTimeout instead of waiting on; the loop was free all the time."""
+
+    async def run() -> None:
+        worker = Worker(timeout_s=0.1)
+        with pytest.raises(AnswerTimeout):
+            await worker.run(lambda: time.sleep(0.4))
+        worker.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (None, "application/json"),
+        ("*/*", "application/json"),
+        ("application/*", "application/json"),
+        ("image/svg+xml", "image/svg+xml"),
+        ("image/*;q=0.9, text/html", "image/svg+xml"),
+        ("application/json;q=0.1, image/svg+xml", "image/svg+xml"),
+        ("*/*;q=0.1, application/json;q=0", "application/fhir+json|application/pdf|image/svg+xml"),
+        ("IMAGE/SVG+XML; charset=utf-8", "image/svg+xml"),
+        ("text/html, application/json;q=nonsense, */*;q=0.1", "application/fhir+json|application/pdf|image/svg+xml"),
+    ],
+)
+def test_accept_chooses(accept: str | None, chosen: str) -> None:
+    """The best-liked media type wins, the most specific range counts, JSON breaks ties."""
+    assert negotiate(accept).MEDIA_TYPE in chosen.split("|")
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/png, text/*"])
+def test_nothing_acceptable_is_refused(accept: str) -> None:
+    """What cannot be made is told before any work is done."""
+    with pytest.raises(NotAcceptable):
+        negotiate(accept)
+
+
+def test_drift_is_zero_on_the_reference_and_grows_with_distance() -> None:
+    """PSI is near 0 where the tenths are even, above 0.25 (the usual alarm) where one tenth holds most."""
+    assert population_stability_index({tenth: 1000 for tenth in range(10)}) == pytest.approx(0, abs=1e-9)
+    assert population_stability_index({9: 1000}) > 0.25
+    # By hand, ln 2 and ln(1/2) over two halves: five tenths doubled less one each to nothing stays finite.
+    assert population_stability_index({}) == pytest.approx(0)
+    reference = tuple(float(each) for each in range(101))
+    assert [decile(each, reference) for each in (-5.0, 9.9, 10.0, 55.0, 89.9, 90.0, 400.0)] == [0, 0, 1, 5, 8, 9, 9]
