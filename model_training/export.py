@@ -14,7 +14,9 @@ from typing import Final
 import onnx
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
 from ecg import contract as contracts
 from ecg.contract import METADATA_KEY, Contract, OutputFacts
@@ -85,7 +87,12 @@ class _Traced(nn.Module):
             return traced
 
         # weights go in as arguments: baked in as constants they would fix the batch size of the example
-        self.graph = make_fx(functional, tracing_mode="symbolic")(*example, *self._state().values())
+        mode = FakeTensorMode(shape_env=ShapeEnv(), static_shapes=False)
+        with mode:
+            self.graph = make_fx(functional)(
+                *(_shape_of(tensor, mode, DimDynamic.DYNAMIC) for tensor in example),
+                *(_shape_of(tensor, mode, DimDynamic.STATIC) for tensor in self._state().values()),
+            )
 
     def _state(self) -> dict[str, Tensor]:
         return dict(self.flat.named_parameters()) | dict(self.flat.named_buffers())
@@ -94,6 +101,13 @@ class _Traced(nn.Module):
         state = self._state()
         out: tuple[Tensor, ...] = self.graph(values, usable, lead_mask, *(state[name] for name in self.names))
         return out
+
+
+def _shape_of(tensor: Tensor, mode: FakeTensorMode, first: DimDynamic) -> Tensor:
+    """A stand-in without values, of which at most the first axis, the batch, is free."""
+    axes = [first, *[DimDynamic.STATIC] * tensor.dim()][: tensor.dim()]
+    fake: Tensor = mode.from_tensor(tensor, symbolic_context=StatelessSymbolicContext(dynamic_sizes=axes))
+    return fake
 
 
 def _after_tokens(model: RiskModel) -> nn.Module:

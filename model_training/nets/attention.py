@@ -93,7 +93,7 @@ class LeadwiseLinear(nn.Module):
         self.weight, self.bias = _per_lead(inside, outside), nn.Parameter(torch.zeros(N_LEADS, 1, outside))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, x.flatten(1, 2), self.weight).unflatten(1, x.shape[1:3])
+        return torch.bmm(x.flatten(1, 2), self.weight).unflatten(1, x.shape[1:3]) + self.bias[:, None]
 
 
 class TemporalAttention(nn.Module):
@@ -142,7 +142,7 @@ class TemporalAttention(nn.Module):
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(2, 3) for part in self.qkv(x).chunk(3, dim=-1))
         if self.rotary:
             q, k = rotated(q, self.cos, self.sin), rotated(k, self.cos, self.sin)
-        if not self.shown:
+        if self.training and not self.shown:  # the fused kernel, same answer: nothing is shown or traced here
             hidden = ((1 - usable) * HIDDEN)[:, :, None, None]
             mixed = F.scaled_dot_product_attention(
                 q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), hidden.flatten(0, 1)
