@@ -22,6 +22,8 @@ _LARGEST_SPAN_MV: Final = 50.0
 _PLAUSIBLE_SPAN_MV: Final = (0.1, 20.0)
 # A QRS complex cannot hide between samples this dense.
 _SPAN_RATE_HZ: Final = 125.0
+_CALIBRATION_STEP_S: Final = 0.1
+_CALIBRATION_TOLERANCE_MV: Final = 0.05
 _SHORTEST_PADDING_S: Final = 0.2
 
 
@@ -74,6 +76,7 @@ def _harmonised(waveform: Waveform, source: Source, median_beat: TwelveLead | No
     samples_mv = np.stack([found.by_name[name] for name in LEADS])
     if to_mv != 1.0:
         samples_mv *= np.float32(to_mv)
+    samples_mv = _without_calibration(samples_mv, waveform.sampling_rate_hz, found.notes)
     samples_mv = _without_padding(samples_mv, waveform.sampling_rate_hz, found.notes)
     _require_plausible_unit(samples_mv, waveform.sampling_rate_hz, waveform.unit)
     return TwelveLead(samples_mv, waveform.sampling_rate_hz, source, derived, median_beat, tuple(found.notes))
@@ -129,6 +132,20 @@ def _derive_limb_leads(by_name: dict[str, Samples]) -> tuple[str, ...]:
     for name, (of_first, of_second) in zip(missing, weights, strict=True):
         by_name[name] = (of_first * pair[0] + of_second * pair[1]).astype(np.float32)
     return tuple(missing)
+
+
+def _without_calibration(samples_mv: Samples, rate_hz: float, notes: list[str]) -> Samples:
+    """Without the second that some carts append, which ends in one 1 mV pulse of 0.2 s in every lead and in no heart."""
+    tenth = round(_CALIBRATION_STEP_S * rate_hz)
+    tail = samples_mv[:, -4 * tenth :]
+    if samples_mv.shape[1] <= 2 * rate_hz or not np.ptp(tail, axis=0).max() <= _CALIBRATION_TOLERANCE_MV:
+        return samples_mv
+    before, pulse, after = tail[0, : tenth - 1], tail[0, tenth + 1 : 3 * tenth - 1], tail[0, 1 - tenth :]
+    for part, level_mv in ((before, 0.0), (pulse, 1.0), (after, 0.0)):
+        if np.abs(part - level_mv).max() > _CALIBRATION_TOLERANCE_MV:
+            return samples_mv
+    notes.append("a calibration pulse at the end was cut off")
+    return samples_mv[:, : -round(rate_hz)]
 
 
 def _without_padding(samples_mv: Samples, rate_hz: float, notes: list[str]) -> Samples:
