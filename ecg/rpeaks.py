@@ -24,7 +24,7 @@ _BURST_ABOVE_QUIET: Final = 0.25
 _T_WITHIN_S: Final = 0.42
 _T_STEEPNESS: Final = 0.2
 _MATCH_S: Final = 0.096
-_COARSE_LAG_S: Final = 0.064
+_COARSE_LAG_S: Final = 0.104
 _TYPICAL_OF: Final = 64
 _EDGE_S: Final = 0.12
 
