@@ -14,6 +14,7 @@ MAX_HEADER_BYTES: Final = 2**20
 MAX_SIGNALS: Final = 512
 MAX_SEGMENTS: Final = 4_096
 DEFAULT_GAIN: Final = 200.0  # counts per mV where the header states none, by the WFDB standard
+SMALLEST_GAIN: Final = 1e-9
 
 _UNITS: Final = {"mv": Unit.MILLIVOLT, "uv": Unit.MICROVOLT, "nv": Unit.NANOVOLT, "v": Unit.VOLT}
 _PACKING: Final = re.compile(r"(\d{1,3})(?:x(\d{1,5}))?(?::(\d{1,9}))?(?:\+(\d{1,9}))?")
@@ -158,6 +159,8 @@ def _calibration(text: str, adc_zero: int) -> tuple[float, int, Unit]:
     if found is None:
         _broken("gain not understood")
     gain = _number(found.group(1), "gain")
+    if 0 < abs(gain) < SMALLEST_GAIN:
+        _broken("gain out of range")
     baseline = int(found.group(2)) if found.group(2) else adc_zero
     stated = (found.group(3) or "mV").replace("µ", "u").replace("μ", "u")
     return gain, baseline, _UNITS.get(stated.lower(), Unit.UNKNOWN) if gain else Unit.UNKNOWN
@@ -206,7 +209,7 @@ def _number(text: str, what: str) -> float:
         value = float(text)
     except ValueError:
         _broken(f"{what} is not a number")
-    if not 0 <= value < 1e12:
+    if not abs(value) < 1e12:
         _broken(f"{what} out of range")
     return value
 
