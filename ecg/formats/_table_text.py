@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ecg.errors import Malformed, TooLarge
 
-MAX_CELLS: Final = 4_000_000
+MAX_CELLS: Final = 3_000_000
 MAX_ODD_CELLS: Final = 1_000_000
 _WHERE: Final = "the table"
 

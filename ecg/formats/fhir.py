@@ -20,7 +20,8 @@ from ecg.recording import MV_PER, Recording, Samples, Unit, Waveform, stacked
 NAME: Final = "fhir"
 TITLE: Final = "FHIR Observation with SampledData (JSON)"
 
-MAX_JSON_BYTES: Final = 8 * 2**20
+MAX_JSON_BYTES: Final = 6 * 2**20
+MAX_LEAD_SAMPLES: Final = 500_000
 _MAX_COMPONENTS: Final = 256
 _LARGEST: Final = 1e12
 _UNITS: Final = {"uv": Unit.MICROVOLT, "mv": Unit.MILLIVOLT, "v": Unit.VOLT, "nv": Unit.NANOVOLT}
@@ -144,6 +145,8 @@ def _decimals(text: str) -> NDArray[np.float64]:
     """The numbers of a data string, read by the JSON parser as one array: it is strict and fast."""
     if text.encode("utf-8", errors="replace").translate(None, _DATA_CHARACTERS):
         raise Malformed("data that are no decimals", where="the sampled data")
+    if sum(map(text.count, " \t\r\n")) >= MAX_LEAD_SAMPLES:
+        raise TooLarge(f"more than {MAX_LEAD_SAMPLES} samples of one lead")
     if any(mark in text for mark in "EUL"):
         text = _NO_NUMBER.sub("null", text)
     if "  " in text or not text.isprintable() or text != text.strip():

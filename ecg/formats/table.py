@@ -21,7 +21,7 @@ NAME: Final = "table"
 TITLE: Final = "CSV or JSON with declared sampling rate and unit"
 
 MAX_CSV_BYTES: Final = 16 * 2**20
-MAX_JSON_BYTES: Final = 8 * 2**20
+MAX_JSON_BYTES: Final = 6 * 2**20
 _MAX_COLUMNS: Final = 256
 _LARGEST: Final = 1e12
 _HEADING_BYTES: Final = 16_384
