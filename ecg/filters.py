@@ -52,9 +52,8 @@ class Spectrum:
         np.subtract(samples, self._line, out=inside)
         fade = _fade(pad)
         np.multiply(inside[..., pad:0:-1], -fade, out=extended[..., :pad])
-        np.multiply(
-            inside[..., n - 2 : n - 2 - pad : -1][..., :pad], -fade[::-1], out=extended[..., pad + n : n + 2 * pad]
-        )
+        after = inside[..., n - 1 - pad : n - 1][..., ::-1]
+        np.multiply(after, -fade[::-1], out=extended[..., pad + n : n + 2 * pad])
         return extended
 
     def bandpass(self, low_hz: float, high_hz: float, order: int, *, every: int = 1) -> Samples:

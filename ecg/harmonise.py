@@ -19,6 +19,8 @@ _NEGATIVE: Final = re.compile(r"^\s*(?:[-−–]|\(-\)|minus\s)\s*|[\s_-]*(?:neg
 # A typical lead spans 0.1 to 20 mV from lowest to highest sample; far outside, the leads are in another unit.
 _SMALLEST_SPAN_MV: Final = 0.02
 _LARGEST_SPAN_MV: Final = 50.0
+# A kilovolt: no amplifier gives it, in whatever unit, and squares of more would leave single precision.
+_BEYOND_ANY_MV: Final = 1e6
 _PLAUSIBLE_SPAN_MV: Final = (0.1, 20.0)
 # A QRS complex cannot hide between samples this dense.
 _SPAN_RATE_HZ: Final = 125.0
@@ -135,7 +137,7 @@ def _derive_limb_leads(by_name: dict[str, Samples]) -> tuple[str, ...]:
 
 
 def _without_calibration(samples_mv: Samples, rate_hz: float, notes: list[str]) -> Samples:
-    """Without the second that some carts append, which ends in one 1 mV pulse of 0.2 s in every lead and in no heart."""
+    """Without the second that some carts append, which ends in one 1 mV pulse of 0.2 s in every lead."""
     tenth = round(_CALIBRATION_STEP_S * rate_hz)
     tail = samples_mv[:, -4 * tenth :]
     if samples_mv.shape[1] <= 2 * rate_hz or not np.ptp(tail, axis=0).max() <= _CALIBRATION_TOLERANCE_MV:
@@ -172,6 +174,11 @@ def _empty_run(samples_mv: Samples) -> int:
 
 def _require_plausible_unit(samples_mv: Samples, rate_hz: float, declared: Unit) -> None:
     """Refuses amplitudes that no heart makes in the declared unit but an ordinary one makes in another."""
+    highest, lowest = np.fmax.reduce(samples_mv, axis=None), np.fmin.reduce(samples_mv, axis=None)
+    if max(highest, -lowest) > _BEYOND_ANY_MV:
+        raise UnitsUnknown(
+            f"samples of up to {max(highest, -lowest):.3g} mV as {declared.value}", declared=declared.value
+        )
     thinned = samples_mv[:, :: max(1, int(rate_hz / _SPAN_RATE_HZ))]
     span_mv = float(np.median(np.ptp(thinned, axis=1)))
     if not span_mv > 0 or _SMALLEST_SPAN_MV <= span_mv <= _LARGEST_SPAN_MV:

@@ -164,6 +164,32 @@ def test_snippets_and_silence_have_no_beats_or_few(samples: int) -> None:
     assert found(hearts.normal_mv()[:, :samples]).r_samples.size <= 1
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    kind=st.sampled_from(["noise", "steps", "spikes", "sine", "huge", "tiny"]),
+    samples=st.integers(1, 3000),
+    rate_hz=st.sampled_from([50.0, 100.0, 257.0, 500.0, 20000.0]),
+    seed=st.integers(0, 1000),
+)
+def test_anything_gives_an_answer(kind: str, samples: int, rate_hz: float, seed: int) -> None:
+    """Whatever the samples: no failure, no warning, a finite signal, and as many kinds as beats."""
+    random = np.random.default_rng(seed)
+    noise = random.standard_normal((12, samples))
+    made = {
+        "noise": noise,
+        "steps": np.round(np.cumsum(noise * 0.1, axis=1)),
+        "spikes": np.where(np.abs(noise) > 2.5, 1000 * noise, 0),
+        "sine": np.tile(np.sin(np.arange(samples) * random.uniform(0.001, 3)), (12, 1)),
+        "huge": noise * 3e5,
+        "tiny": noise * 1e-30,
+    }[kind].astype(np.float32)
+    made[random.integers(12), random.integers(samples) :] = np.nan
+    result = found(made, rate_hz)
+    assert np.isfinite(result.signal_mv).all()
+    assert len(result.kinds) == result.r_samples.size == result.correlation.size
+    beats.measure(result)
+
+
 def test_a_single_beat_still_has_a_median_beat() -> None:
     """A device's median beat of 1.2 s: one beat, whose window is the file."""
     result = found(hearts.leads_mv([(0.48, hearts.NORMAL)], 1.2))

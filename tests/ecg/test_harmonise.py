@@ -53,6 +53,15 @@ def test_an_amplitude_that_only_makes_sense_in_another_unit(
     assert refusal.value.fields["plausible"] == plausible
 
 
+@pytest.mark.parametrize("value", [1e9, -1e30, np.inf, -np.inf])
+def test_what_no_unit_explains(value: float) -> None:
+    """One sample of a megavolt, or an infinite one, is refused even where another is missing."""
+    absurd = HEART.copy()
+    absurd[3, 100], absurd[4, 7] = value, np.nan
+    with pytest.raises(UnitsUnknown):
+        to_twelve(recording(absurd))
+
+
 @pytest.mark.parametrize("factor", [0.1, 0.2, 5.0])
 def test_small_and_large_hearts_pass(factor: float) -> None:
     """A tenth of an ordinary voltage, as in effusion, or five times it, is no reason to doubt the unit."""
