@@ -1,4 +1,4 @@
-"""Models outside torch, on ECG measurements and on age and sex: Cox by Newton's method, and boosted trees on its gradient.
+"""Models outside torch, on ECG measurements and age and sex: Cox by Newton's method, trees boosted on its gradient.
 
 Columns are standardised and missing values set to the training median, with nothing learnt from who is scored later.
 """

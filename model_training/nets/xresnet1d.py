@@ -1,4 +1,4 @@
-"""XResNet1d101: the strongest convolutional baseline of the PTB-XL benchmark; all leads are mixed from the first layer."""
+"""XResNet1d101: the strongest convolutional baseline of the PTB-XL benchmark; leads are mixed from the first layer."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def people(seed: int, n: int = 400) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def test_cox_by_newton_is_lifelines_fit() -> None:
-    """Law: coefficients per SD equal those of lifelines (Breslow differs from Efron only in ties, so times are distinct)."""
+    """Law: coefficients per SD equal those of lifelines, on distinct times, where all tie rules agree."""
     x, time, event = people(0)
     time = time + np.linspace(0, 0.5, len(time))
     ours = Cox.fit(x, time, event)
