@@ -17,7 +17,7 @@ Codes = NDArray[np.int64]
 
 
 def decompress(packed: bytes, leads: int, samples: int) -> NDArray[np.int64]:
-    """(leads, samples) of counts. A lead is its chunk's length (4 bytes), 2 bytes unused, a first difference, LZW codes."""
+    """(leads, samples) of counts. A lead: its chunk's length (4 bytes), 2 bytes unused, a first bend, LZW codes."""
     found = np.empty((leads, samples), dtype=np.int64)
     offset = 0
     for lead in range(leads):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -17,6 +18,7 @@ from ecg.recording import Recording, Samples, Sex, Unit, Waveform, stacked
 NAME: Final = "muse_xml"
 TITLE: Final = "GE MUSE XML (RestingECG)"
 
+_ROOT: Final = re.compile(r"<(?:!DOCTYPE )?RestingECG[\s>\[]")
 _UNITS: Final = {"MICROVOLTS": Unit.MICROVOLT, "MILLIVOLTS": Unit.MILLIVOLT, "NANOVOLTS": Unit.NANOVOLT}
 _SAMPLE_TYPES: Final = {1: "i1", 2: "<i2", 4: "<i4"}
 _YEARS_PER: Final = {"YEARS": 1.0, "MONTHS": 1 / 12, "WEEKS": 1 / 52.18, "DAYS": 1 / 365.25, "HOURS": 1 / 8766}
@@ -24,8 +26,7 @@ _SEXES: Final[dict[str, Sex]] = {"MALE": "male", "FEMALE": "female"}
 
 
 def sniff(head: bytes, filename: str) -> bool:
-    text = xml_head(head)
-    return "<RestingECG" in text or "DOCTYPE RestingECG" in text
+    return _ROOT.search(xml_head(head)) is not None
 
 
 def parse(data: bytes) -> Recording:
