@@ -24,8 +24,8 @@ from ecg.recording import Samples, Source, TwelveLead
 class Prepared:
     """Samples, their rate, and where they lie on the recording.
 
-    Sample t lies `start_ms + t * step_ms` after each anchor: the start of the recording, or each R peak of the beats
-    that a median beat was made of. A median beat that the file itself brings has no place on the recording.
+    Sample t lies `start_ms + t * step_ms` after each anchor: the start of the recording, or the R peak of each normal
+    beat, of which those near an end reach beyond it. A median beat that the file brings has no place on the recording.
     """
 
     samples_mv: Samples
