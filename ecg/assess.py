@@ -1,1 +1,139 @@
 """The whole trip of one ECG, readable top to bottom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ecg import beats as beat_room
+from ecg import explain as explanations
+from ecg import formats, harmonise, preprocess, quality, risk
+from ecg.beats import Beats
+from ecg.contract import Contract, IntendedUse, MapKind, OutOfDistribution
+from ecg.errors import OutsidePopulation
+from ecg.explain import Attention
+from ecg.measure import Measurements
+from ecg.predictor import Inference, Predictor
+from ecg.quality import QualityReport
+from ecg.recording import Recording, TwelveLead
+from ecg.risk import Risk
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds by stage of the trip."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assessment:
+    """Everything that an answer is made of. `attention` is None when no explanation was asked for or none exists."""
+
+    recording_format: str
+    twelve: TwelveLead
+    beats: Beats
+    quality: QualityReport
+    measurements: Measurements
+    risk: Risk
+    attention: Attention | None
+    warnings: tuple[str, ...]
+
+
+def assess_bytes(
+    data: bytes, predictor: Predictor, *, filename: str = "", explain: bool = True, stopwatch: Stopwatch | None = None
+) -> Assessment:
+    """From a file's bytes."""
+    stopwatch = stopwatch or Stopwatch()
+    with stopwatch.stage("read"):
+        recording = formats.read(data, filename)
+    return assess(recording, predictor, explain=explain, stopwatch=stopwatch)
+
+
+def assess(
+    recording: Recording,
+    predictor: Predictor,
+    *,
+    explain: bool = True,
+    kind: MapKind | None = None,
+    stopwatch: Stopwatch | None = None,
+) -> Assessment:
+    """From a recording to its risk and the reasons for it; an EcgError where it may not be judged."""
+    contract, watch = predictor.contract, stopwatch or Stopwatch()
+    require_population(recording, contract)
+    with watch.stage("harmonise"):
+        twelve = harmonise.to_twelve(recording)
+    with watch.stage("beats"):
+        beats = beat_room.find(twelve)
+    with watch.stage("quality"):
+        report = quality.inspect(twelve, contract.quality, beats)
+        report.require()
+    with watch.stage("prepare"):
+        prepared = preprocess.prepared(twelve, contract.preprocessing, beats)
+    with watch.stage("infer"):
+        inference = predictor.infer(prepared.samples_mv, report.lead_mask)
+    with watch.stage("measure"):
+        measurements = beat_room.measure(beats)
+    estimated = risk.estimate(contract.output, inference.log_hazard)
+    attention = None
+    if explain and inference.maps is not None:
+        with watch.stage("explain"):
+            attention = explanations.maps(contract, inference.maps, report.lead_mask, prepared, kind)
+    return Assessment(
+        recording_format=recording.format,
+        twelve=twelve,
+        beats=beats,
+        quality=report,
+        measurements=measurements,
+        risk=estimated,
+        attention=attention,
+        warnings=tuple(_warnings(contract, recording, twelve, report, inference)),
+    )
+
+
+def require_population(recording: Recording, contract: Contract) -> None:
+    """What the file itself says of the person must not rule the model out."""
+    youngest = contract.model.minimum_age_years
+    if recording.age_years is not None and recording.age_years < youngest:
+        raise OutsidePopulation(f"the model is for people of {youngest:g} years and more")
+    if recording.paced and contract.quality.refuse_paced:
+        raise OutsidePopulation("the file says that the heart is paced, and the model is not for paced hearts")
+
+
+def distance(known: OutOfDistribution, inference: Inference) -> float:
+    """How far the embedding lies from the training population, in standard deviations over its main axes."""
+    scores = np.array(known.axes) @ (inference.embedding - np.array(known.mean))
+    return float(np.sqrt(np.mean((scores / np.array(known.scales)) ** 2)))
+
+
+def _warnings(
+    contract: Contract, recording: Recording, twelve: TwelveLead, report: QualityReport, inference: Inference
+) -> Iterator[str]:
+    model = contract.model
+    if model.intended_use is not IntendedUse.CLINICAL:
+        yield f"This is a {model.intended_use.value} model, not for clinical decisions."
+    if model.simulated_outcomes:
+        yield "The model was trained on SIMULATED outcomes; its risks are not those of real people."
+    if recording.age_years is None and model.minimum_age_years > 0:
+        yield f"The file tells no age; the model is for people of {model.minimum_age_years:g} years and more."
+    masked = [name for name, lead in report.leads.items() if lead.issues]
+    if masked:
+        yield f"Left out for poor quality: {', '.join(masked)}."
+    if twelve.derived:
+        yield f"Derived from other leads: {', '.join(twelve.derived)}."
+    yield from (f"{note[0].upper()}{note[1:]}." for note in twelve.notes)
+    known = contract.out_of_distribution
+    if known is not None and distance(known, inference) > known.limit:
+        yield "This ECG lies outside the range that the model was trained on."

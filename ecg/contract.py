@@ -6,6 +6,7 @@ import hashlib
 import json
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -61,8 +62,8 @@ class InputFacts(Part):
     """The tensor `ecg` is (batch, 12, samples) in mV; `lead_mask` is (batch, 12), 1 where the lead may be used."""
 
     leads: tuple[str, ...]
-    sampling_rate_hz: float
-    samples: int
+    sampling_rate_hz: Annotated[float, Field(gt=0)]
+    samples: Annotated[int, Field(ge=1)]
     unit: Literal["mV"]
     layout: Literal["batch_lead_time"]
     view: Annotated[View, Field(strict=False)]
@@ -100,7 +101,7 @@ class QualityLimits(Part):
 
 
 class Horizon(Part):
-    """Absolute risk at `years`: 1 - baseline_survival ** exp(calibrated log-hazard).
+    """Absolute risk at `years`: 1 - baseline_survival ** exp(calibrated log-hazard), as the graph's `horizon_risk`.
 
     `log_cumulative_hazard_se` is the standard error of log(-log survival) at the mean of the population.
     """
@@ -114,7 +115,7 @@ class Calibration(Part):
     """log-hazard as answered = slope * (raw - center)."""
 
     center: float
-    slope: float
+    slope: Annotated[float, Field(gt=0)]
 
 
 class Bands(Part):
@@ -124,32 +125,68 @@ class Bands(Part):
     high_from_percentile: Annotated[float, Field(ge=0, le=100)]
     source: str
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.moderate_from_percentile > self.high_from_percentile:
+            raise ValueError("the moderate band must begin below the high band")
+        return self
+
 
 class OutputFacts(Part):
+    """`reference_log_hazard_percentiles`: calibrated log-hazard at percentile 0, 1, .. 100 of the reference population.
+
+    `log_hazard_se` is the standard error of one person's calibrated log-hazard between models trained on resampled data.
+    """
+
     kind: Literal["log_hazard"]
-    horizons: tuple[Horizon, ...]
+    horizons: Annotated[tuple[Horizon, ...], Field(min_length=1)]
     calibration: Calibration
     reference_log_hazard_percentiles: Annotated[tuple[float, ...], Field(min_length=101, max_length=101)]
     bands: Bands
     log_hazard_se: Annotated[float, Field(ge=0)]
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        reference, horizons = self.reference_log_hazard_percentiles, self.horizons
+        if any(later < earlier for earlier, later in pairwise(reference)):
+            raise ValueError("reference percentiles must not fall")
+        if any(later.years <= earlier.years for earlier, later in pairwise(horizons)):
+            raise ValueError("horizons must be in order of years")
+        if any(later.baseline_survival > earlier.baseline_survival for earlier, later in pairwise(horizons)):
+            raise ValueError("baseline survival must not rise with time")
+        return self
+
 
 class OutOfDistribution(Part):
-    """Distance of an embedding from the training population: mahalanobis on `components` principal axes."""
+    """Distance of an embedding from the training population: root mean square of its scores on `axes`, in `scales`.
 
-    mean: tuple[float, ...]
-    axes: tuple[tuple[float, ...], ...]
-    scales: tuple[float, ...]
-    limit: float
+    A row of `axes` is a unit vector of the embedding, its scale the population's standard deviation along it. What lies
+    beyond `limit` is answered with a warning.
+    """
+
+    mean: Annotated[tuple[float, ...], Field(min_length=1)]
+    axes: Annotated[tuple[tuple[float, ...], ...], Field(min_length=1)]
+    scales: tuple[Annotated[float, Field(gt=0)], ...]
+    limit: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _shapes_agree(self) -> Self:
+        if len(self.scales) != len(self.axes) or any(len(axis) != len(self.mean) for axis in self.axes):
+            raise ValueError("mean, axes and scales differ in size")
+        return self
 
 
 class ExplanationFacts(Part):
-    """The temporal tokens in time, the kind of map shown, and what each kind reached in the faithfulness tests."""
+    """The temporal tokens in time, the kind of map shown, and what each kind reached in the faithfulness tests.
+
+    `token_start_ms` counts from the tensor's first sample (negative where the network pads); token k covers
+    [start + k * step, start + (k + 1) * step). `faithfulness` is keyed by the kind of map.
+    """
 
     default: Annotated[MapKind, Field(strict=False)]
-    tokens: int
+    tokens: Annotated[int, Field(ge=1)]
     token_start_ms: float
-    token_step_ms: float
+    token_step_ms: Annotated[float, Field(gt=0)]
     faithfulness: dict[str, dict[str, float | str | bool]]
 
 
@@ -200,7 +237,8 @@ class Contract(Part):
         return recipe_digest(self.input, self.preprocessing)
 
     def to_json(self) -> str:
-        return self.model_dump_json()
+        """The canonical text, as it lies in the artefact."""
+        return canonical(self)
 
 
 class _Recipe(Part):
@@ -212,21 +250,40 @@ def recipe_digest(input_facts: InputFacts, steps: tuple[Step, ...]) -> str:
     return _digest(_Recipe(input=input_facts, preprocessing=steps))
 
 
+def canonical(part: Part) -> str:
+    """One text for one content: keys sorted, no blanks, and 500.0 written as 500, since TOML and Python mix the two."""
+    return json.dumps(_plain(part.model_dump(mode="json")), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _digest(part: Part) -> str:
-    canonical = json.dumps(part.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical(part).encode()).hexdigest()
+
+
+_SAID_PLAINLY: Final = {"missing": "missing", "extra_forbidden": "unknown field"}
 
 
 def parse(text: str | bytes | None) -> Contract:
-    """The contract, or ContractInvalid that names each field at fault."""
+    """The contract, or ContractInvalid that names every field that is missing, unknown or wrong."""
     if not text:
         raise ContractInvalid("the artefact carries no contract")
     try:
         return Contract.model_validate_json(text)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, each['loc'])) or 'document'}: {each['msg']}" for each in error.errors()]
+        problems = [
+            f"{'.'.join(map(str, each['loc'])) or 'document'}: {_SAID_PLAINLY.get(each['type'], each['msg'])}"
+            for each in error.errors(include_url=False, include_input=False)
+        ]
         raise ContractInvalid("contract refused: " + "; ".join(problems), problems=problems) from error
 
 
 def schema() -> dict[str, Any]:
+    """The JSON Schema that an artefact's contract obeys."""
     return Contract.model_json_schema()
