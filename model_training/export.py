@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -33,6 +32,8 @@ LARGEST_BATCH: Final = 4096
 
 class Served(nn.Module):
     """What the graph computes. A network without maps answers with the first three outputs alone."""
+
+    log_survival: Tensor
 
     def __init__(self, model: RiskModel, output: OutputFacts) -> None:
         super().__init__()
@@ -140,16 +141,13 @@ def to_onnx(model: RiskModel, samples: int, output: OutputFacts) -> onnx.ModelPr
     served = Served(model, output)
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
     example = (torch.randn(5, N_LEADS, samples), torch.ones(5, N_LEADS))
-    buffer = io.BytesIO()
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             served, example, input_names=INPUTS, output_names=served.outputs, dynamo=True, verbose=False,
             dynamic_shapes=({0: batch}, {0: batch}), external_data=False, optimize=True,
         )  # fmt: skip
         assert program is not None
-        program.save(buffer)
-    proto = onnx.load_from_string(buffer.getvalue())
-    return _lean(proto)
+    return _lean(onnx.load_from_string(program.model_proto.SerializeToString()))
 
 
 def _lean(proto: onnx.ModelProto) -> onnx.ModelProto:

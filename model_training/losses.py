@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 import torch
@@ -100,7 +101,8 @@ def siglip(
 
 def spread(projected: Tensor) -> Tensor:
     """Mean SD of unit-length projections times sqrt(size): 1 when they fill the sphere, 0 when they have collapsed."""
-    return F.normalize(projected, dim=-1).std(dim=0).mean() * projected.shape[-1] ** 0.5
+    deviation: Tensor = F.normalize(projected, dim=-1).std(dim=0).mean()
+    return deviation * math.sqrt(projected.shape[-1])
 
 
 def kullback_leibler(mean: Tensor, log_variance: Tensor) -> Tensor:

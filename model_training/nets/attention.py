@@ -51,7 +51,8 @@ class LeadAttention(nn.Module):
         return self.drop(self.out((weights @ v).transpose(1, 2).flatten(2))), weights.mean(dim=1)
 
     def _mlp(self, x: Tensor) -> Tensor:
-        return self.drop(self.narrower(self.drop(F.gelu(self.wider(x)))))
+        out: Tensor = self.drop(self.narrower(self.drop(F.gelu(self.wider(x)))))
+        return out
 
 
 def _per_lead(*shape: int) -> nn.Parameter:
@@ -95,7 +96,8 @@ class LeadwiseLinear(nn.Module):
         self.weight, self.bias = _per_lead(inside, outside), nn.Parameter(torch.zeros(N_LEADS, 1, outside))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.bmm(x.flatten(1, 2), self.weight).unflatten(1, x.shape[1:3]) + self.bias[:, None]
+        out: Tensor = torch.bmm(x.flatten(1, 2), self.weight).unflatten(1, x.shape[1:3])
+        return out + self.bias[:, None]
 
 
 class TemporalAttention(nn.Module):
@@ -115,6 +117,9 @@ class TemporalAttention(nn.Module):
         self.qkv, self.out = LeadwiseLinear(size, 3 * size), LeadwiseLinear(size, size)
         wide = config.mlp_ratio * size
         self.wider, self.narrower = LeadwiseLinear(size, wide), LeadwiseLinear(wide, size)
+
+    cos: Tensor
+    sin: Tensor
 
     def _place(self, config: DualAttentionConfig, size: int) -> None:
         cos, sin = rotation(config.tokens, size // self.heads)
@@ -170,4 +175,5 @@ class TemporalAttention(nn.Module):
         return (asking[:, :, None] @ weights.mean(dim=2))[:, :, 0]
 
     def _mlp(self, x: Tensor) -> Tensor:
-        return self.drop(self.narrower(self.drop(F.gelu(self.wider(x)))))
+        out: Tensor = self.drop(self.narrower(self.drop(F.gelu(self.wider(x)))))
+        return out

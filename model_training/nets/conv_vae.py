@@ -38,7 +38,7 @@ class ConvVAE(Network):
         return Latent(mean, log_variance.clamp(-10, 10))
 
     def decode(self, drawn: Tensor) -> Tensor:
-        x = self.spread(drawn).unflatten(1, (-1, self.places))
+        x: Tensor = self.spread(drawn).unflatten(1, (-1, self.places))
         for number, layer in enumerate(self.up):
             x = layer(x if number == 0 else F.elu(x))
         return x[..., : self.samples]

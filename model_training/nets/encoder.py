@@ -43,7 +43,8 @@ class LeadSpecificStem(nn.Module):
         )
 
     def forward(self, ecg: Tensor) -> Tensor:
-        return self.layers(ecg).unflatten(1, (N_LEADS, -1)).transpose(1, 2)
+        by_lead: Tensor = self.layers(ecg).unflatten(1, (N_LEADS, -1))
+        return by_lead.transpose(1, 2)
 
 
 class SharedStem(nn.Module):

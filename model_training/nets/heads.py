@@ -111,7 +111,8 @@ class Decoder(nn.Module):
         places = self.spread(embedding).unflatten(1, (N_LEADS, self.config.tokens, self.channels))
         drawn = self.out(self.rise(places.permute(0, 3, 1, 2))).permute(0, 2, 3, 1).flatten(2)
         before = self.config.padding[0]
-        return drawn[..., before : before + self.config.samples] * self.scale + self.shift
+        scaled: Tensor = drawn[..., before : before + self.config.samples] * self.scale + self.shift
+        return scaled
 
 
 class _Rise(nn.Module):

@@ -36,7 +36,8 @@ class DiagonalStates(nn.Module):
         length = u.shape[-1]
         # twice the length, so that the circular convolution of the FFT is the causal one
         kernel, signal = torch.fft.rfft(self.kernel(length), 2 * length), torch.fft.rfft(u, 2 * length)
-        return torch.fft.irfft(kernel * signal, 2 * length)[..., :length] + self.d[:, None] * u
+        through: Tensor = torch.fft.irfft(kernel * signal, 2 * length)[..., :length]
+        return through + self.d[:, None] * u
 
 
 class S4Layer(nn.Module):
@@ -51,7 +52,8 @@ class S4Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         u = self.norm(x.transpose(1, 2)).transpose(1, 2)
         both = torch.cat((self.forwards(u), self.backwards(u.flip(-1)).flip(-1)), dim=1)
-        return x + self.drop(F.glu(self.mix(F.gelu(both)), dim=1))
+        mixed: Tensor = self.drop(F.glu(self.mix(F.gelu(both)), dim=1))
+        return x + mixed
 
 
 class S4(Network):

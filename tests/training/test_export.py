@@ -166,3 +166,31 @@ def test_the_runtime_folds_what_can_be_folded() -> None:
     kinds = [node.op_type for node in proto.graph.node]
     assert "Dropout" not in kinds
     assert kinds.count("Conv") == 7
+
+
+def genuine(ptbxl_dir: Path, records: int) -> NDArray[np.float32]:
+    """PTB-XL at 100 Hz in mV, offset removed: (records, 12, 1000)."""
+    import wfdb  # only the slow test reads files
+
+    headers = sorted((ptbxl_dir / "records100").rglob("*.hea"))[:records]
+    strips = [wfdb.rdrecord(str(header.with_suffix(""))).p_signal.T for header in headers]
+    signals = np.stack([strip[:, :1000] for strip in strips if strip.shape[1] >= 1000])
+    return np.ascontiguousarray(signals - np.median(signals, axis=2, keepdims=True), np.float32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FULL)
+def test_a_thousand_genuine_recordings_agree(name: str, ptbxl_dir: Path) -> None:
+    """Law: over 1,000 real records, in batches of 1 to 64, no output is further than 1e-4 of its scale from torch's."""
+    model, proto = exported(name)
+    assert isinstance(model.network, DualAttention)
+    signals = genuine(ptbxl_dir, 1000)
+    assert len(signals) >= 1000
+    served, running = Served(model, OUTPUT), session(proto.SerializeToString())
+    sizes, start, chance = np.arange(1, 65), 0, np.random.default_rng(0)
+    while start < len(signals):
+        size = int(chance.choice(sizes))
+        ecg = torch.from_numpy(signals[start : start + size, :, : model.network.config.samples].copy())
+        mask = torch.from_numpy((chance.random(ecg.shape[:2]) > 0.03).astype(np.float32))
+        assert_same(served, run(running, ecg, mask), ecg, mask)
+        start += size
