@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import signal
 import ssl
 import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
 from pydantic import ValidationError
+from uvicorn.config import STARTUP_FAILURE
 
 from service.settings import Settings, load, share
 
@@ -26,9 +29,14 @@ def main() -> int:
         config = _config(settings)
         if settings.workers > 1:
             return _supervised(config, Path(runtime))
+        signal.signal(signal.SIGTERM, _already_drained)
         server = uvicorn.Server(config)
         server.run()
-        return 0 if server.started else 3
+        return 0 if server.started else STARTUP_FAILURE
+
+
+def _already_drained(_signal: int, _frame: FrameType | None) -> None:
+    """The server drains on SIGTERM and then raises it again; by then there is nothing left to end in a hurry."""
 
 
 def _supervised(config: uvicorn.Config, runtime: Path) -> int:
@@ -41,7 +49,8 @@ def _supervised(config: uvicorn.Config, runtime: Path) -> int:
     socket = config.bind_socket()
     supervisor = Supervisor(config, [socket])
     supervisor.run()
-    return max((abs(process.exitcode or 0) for process in supervisor.processes), default=0)
+    failed = any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
+    return STARTUP_FAILURE if failed else 0
 
 
 def _config(settings: Settings) -> uvicorn.Config:

@@ -51,10 +51,10 @@ class House:
             _log.error("reload_refused", code=error.code, reason=error.message)
 
     def _show_models(self, shelf: Shelf) -> None:
-        self.metrics.model.clear()
-        for model in shelf.by_label.values():
-            labels = (model.name, model.version, model.sha256, str(model is shelf.default).lower())
-            self.metrics.model.labels(*labels).set(1)
+        self.metrics.show_models(
+            (model.name, model.version, model.sha256, str(model is shelf.default).lower())
+            for model in shelf.by_label.values()
+        )
 
 
 def build(settings: Settings) -> House:

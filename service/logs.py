@@ -12,7 +12,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-_QUIET: Final = ("uvicorn.access", "aiosqlite", "asyncio", "multipart", "python_multipart", "httpx")
+_QUIET: Final = ("alembic", "uvicorn.access", "aiosqlite", "asyncio", "multipart", "python_multipart", "httpx")
 
 
 def configure(level: str) -> None:

@@ -31,6 +31,7 @@ class Metrics:
     def __init__(self) -> None:
         registry = CollectorRegistry()
         self._registry = registry
+        self._models: set[tuple[str, str, str, str]] = set()
         self.requests = Counter(
             "ecg_requests",
             "Answers by path, method, status and outcome code",
@@ -60,6 +61,13 @@ class Metrics:
         self.capacity = Gauge(
             "ecg_queue_places", "Requests that can be held", registry=registry, multiprocess_mode="livesum"
         )
+
+    def show_models(self, served: Iterable[tuple[str, str, str, str]]) -> None:
+        """1 for each that is served now, 0 for those that were."""
+        now = set(served)
+        for labels in self._models | now:
+            self.model.labels(*labels).set(1 if labels in now else 0)
+        self._models |= now
 
     def answered(self, model: str, *, score: float, band: str, log_hazard: float, reference: tuple[float, ...]) -> None:
         self.score.labels(model).observe(score)

@@ -8,7 +8,7 @@ from service.schemas import Answer, Problem
 from service.uploads import MULTIPART, RAW_TYPES
 
 TITLE: Final = "ECG heart-failure risk"
-DESCRIPTION: Final = """Heart-failure risk from one 12-lead ECG. Post a file in any accepted format; its content decides.
+DESCRIPTION: Final = """Heart-failure risk from one 12-lead ECG. Post a file in any accepted format; its content counts.
 An example of each format: `GET /samples/{format}`. Mind `intended_use` and `warnings` in each answer."""
 
 _BINARY: Final = {"type": "string", "format": "binary"}

@@ -219,4 +219,11 @@ class Version(Shape):
 
 def quality_document(report: QualityReport) -> dict[str, Any]:
     """A quality report as QualityOut."""
-    raise NotImplementedError
+    return {
+        "verdict": report.verdict.value,
+        "issues": [{"code": each.code.value, "lead": each.lead, "detail": each.detail} for each in report.issues],
+        "leads": {
+            name: {"sqi": lead.sqi, "issues": [code.value for code in lead.issues]}
+            for name, lead in report.leads.items()
+        },
+    }

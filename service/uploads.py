@@ -84,16 +84,17 @@ def require_media_type(headers: Headers) -> str:
     return media_type
 
 
-async def bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+async def bounded(request: Request, max_bytes: int, overhead: int = 0) -> AsyncGenerator[bytes, None]:
     """The body as it arrives; refused at once when it says that it is too large, else as soon as it is."""
+    ceiling = max_bytes + overhead
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    if declared.isdecimal() and int(declared) > ceiling:
         raise _too_large(max_bytes)
     seen = 0
     try:
         async for chunk in request.stream():
             seen += len(chunk)
-            if seen > max_bytes:
+            if seen > ceiling:
                 raise _too_large(max_bytes)
             yield chunk
     except ClientDisconnect as error:
@@ -107,7 +108,7 @@ def _too_large(max_bytes: int) -> TooLarge:
 async def read_form(request: Request, max_bytes: int, most_files: int) -> FormData:
     """The form, held in memory: the service needs no writable disk for uploads."""
     parser = MultiPartParser(
-        request.headers, bounded(request, max_bytes + _FORM_OVERHEAD_BYTES),
+        request.headers, bounded(request, max_bytes, _FORM_OVERHEAD_BYTES),
         max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=_LONGEST_FIELD_BYTES,
     )  # fmt: skip
     parser.spool_max_size = max_bytes + 1

@@ -9,9 +9,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.service.server import Server
 
 _BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda each: int(each.parent.name))
 
@@ -63,3 +67,12 @@ def store_url(request: pytest.FixtureRequest) -> str:
     """The same law holds on both."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests of a module that leave it as it was."""
+    from tests.service.server import Server
+
+    with Server(tmp_path_factory.mktemp("server")) as running:
+        yield running
