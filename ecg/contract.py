@@ -133,9 +133,9 @@ class Bands(Part):
 
 
 class OutputFacts(Part):
-    """`reference_log_hazard_percentiles`: calibrated log-hazard at percentile 0, 1, .. 100 of the reference population.
+    """`reference_log_hazard_percentiles`: calibrated log-hazard at percentile 0 .. 100 of the reference population.
 
-    `log_hazard_se` is the standard error of one person's calibrated log-hazard between models trained on resampled data.
+    `log_hazard_se` is the standard error of one person's calibrated log-hazard, between models of resampled data.
     """
 
     kind: Literal["log_hazard"]

@@ -68,7 +68,7 @@ def facts(steps: tuple[Step, ...], log_hazard_of: Callable[[Samples], float]) ->
 
 
 def verify(predictor: Predictor) -> None:
-    """The known ECG still gives the tensor and the log-hazard that the artefact was stamped with; ProbeMismatch if not."""
+    """The known ECG still gives the tensor and the log-hazard that were stamped; ProbeMismatch if not."""
     contract = predictor.contract
     stamped, now = _stamped(contract), tensor(contract.preprocessing)
     if now.shape != stamped.shape:

@@ -1,10 +1,11 @@
 """Raw output -> calibrated risk per horizon, percentile, score and band.
 
-Three numbers for three questions. The horizons answer "how likely": absolute risk with a 95 % interval. The percentile
-answers "how does this person stand": the share of the model's reference population with a lower hazard. The score is that
-percentile to one decimal, 0 to 100. It is deliberately no probability: a probability without its horizon is read with the
-wrong one, and absolute risks crowd near zero, while the score spreads evenly over the reference population and always
-agrees with the band, which is cut on the same percentile. All of them rise with the log-hazard and none ever falls.
+Three numbers for three questions. The horizons answer "how likely": absolute risk with a 95 % interval. The
+percentile answers "how does this person stand": the share of the model's reference population with a lower hazard.
+The score is that percentile to one decimal, 0 to 100. It is deliberately no probability: a probability without its
+horizon is read with the wrong one, and absolute risks crowd near zero, while the score spreads evenly over the
+reference population and always agrees with the band, which is cut on the same percentile. All of them rise with the
+log-hazard and none ever falls.
 """
 
 from __future__ import annotations
