@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-from ecg.assess import Assessment, assess
+from ecg.assess import Assessment, Stopwatch, assess
 from ecg.formats import read, read_files
 from ecg.recording import Recording
 from service.audit.entry import now
 from service.ids import new_id
+from service.refusals import ClientClosed
 from service.registry import Model
 from service.uploads import Options, Upload
 
@@ -22,6 +26,7 @@ class Answered:
     sha256: str
     options: Options
     assessment: Assessment
+    stages_s: dict[str, float]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -29,18 +34,34 @@ class Answered:
         risk = self.assessment.risk
         return {
             "answer_id": self.id,
-            "recording_format": self.assessment.format,
+            "recording_format": self.assessment.recording_format,
             "score": risk.score,
             "log_hazard": risk.log_hazard,
             "band": risk.band.value,
         }
 
 
-def judge(upload: Upload, sha256: str, options: Options, model: Model) -> Answered:
+@dataclass(slots=True)
+class Watch(Stopwatch):
+    """Times the stages, and stops between two of them when nobody waits for the answer any more."""
+
+    abandoned: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        if self.abandoned.is_set():
+            raise ClientClosed(f"given up before the stage {name}")
+        with Stopwatch.stage(self, name):
+            yield
+
+
+def judge(upload: Upload, sha256: str, options: Options, model: Model, abandoned: threading.Event) -> Answered:
     """Runs in the worker thread."""
-    recording = recording_of(upload)
-    assessment = assess(recording, model.predictor, explain=options.explain)
-    return Answered(new_id(), now(), model, sha256, options, assessment)
+    watch = Watch(abandoned=abandoned)
+    with watch.stage("read"):
+        recording = recording_of(upload)
+    assessment = assess(recording, model.predictor, explain=options.explain, stopwatch=watch)
+    return Answered(new_id(), now(), model, sha256, options, assessment, watch.seconds)
 
 
 def recording_of(upload: Upload) -> Recording:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ecg.errors import EcgError, QualityRejected
 from service.answer import Answered, judge
 from service.audit.entry import Answer, Claim
 from service.audit.store import REPLAYED, Repeated
@@ -43,7 +46,7 @@ async def answer(house: House, request: Request, trail: Trail, question: Questio
         return _again(trail, earlier)
     model = house.models.shelf.choose(question.options.model)
     trail.facts |= model_facts(model)
-    answered, body = await while_connected(request, lambda: _made(question, model), house.worker)
+    answered, body = await while_connected(request, lambda abandoned: _made(question, model, abandoned), house.worker)
     note(house, answered)
     kept = Answer(answered.id, question.representation.MEDIA_TYPE, body, json.kept(answered))
     earlier = await _written(house, trail, answered, kept, claim)
@@ -64,9 +67,12 @@ def model_facts(model: Model) -> dict[str, str]:
     return {"model": model.label, "model_sha256": model.sha256, "contract_digest": model.contract.digest}
 
 
-def _made(question: Question, model: Model) -> tuple[Answered, bytes]:
-    answered = judge(question.upload, question.sha256, question.options, model)
-    return answered, question.representation.render(answered)
+def _made(question: Question, model: Model, abandoned: threading.Event) -> tuple[Answered, bytes]:
+    answered = judge(question.upload, question.sha256, question.options, model, abandoned)
+    begun = time.perf_counter()
+    body = question.representation.render(answered)
+    answered.stages_s["render"] = time.perf_counter() - begun
+    return answered, body
 
 
 async def _written(
@@ -93,12 +99,18 @@ def note(house: House, answered: Answered) -> None:
         metrics.stage.labels(stage).observe(seconds)
     metrics.formats.labels(assessment.recording_format).inc()
     for issue in assessment.quality.issues:
-        metrics.quality.labels(assessment.quality.verdict.value, issue.code).inc()
+        metrics.quality.labels(assessment.quality.verdict.value, issue.code.value).inc()
     metrics.answered(
         answered.model.name, score=assessment.risk.score, band=assessment.risk.band.value,
         log_hazard=assessment.risk.log_hazard,
         reference=answered.model.contract.output.reference_log_hazard_percentiles,
     )  # fmt: skip
+
+
+def note_refusal(house: House, error: EcgError) -> None:
+    if isinstance(error, QualityRejected):
+        for issue in error.report.issues:
+            house.metrics.quality.labels(error.report.verdict.value, issue.code.value).inc()
 
 
 def _hash(text: str) -> str:

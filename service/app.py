@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from ecg.errors import EcgError, Malformed
 from service import house, logs, openapi, problems, trail
+from service.answering import note_refusal
 from service.envelope import Envelope
 from service.refusals import InternalError, MethodNotAllowed, NotFound, RequestInvalid
 from service.routes import batch, formats, health, models, pages, predict, predictions
@@ -77,6 +78,7 @@ def _problem(request: Request, error: EcgError) -> Response:
 
 
 async def _refused(request: Request, error: Any) -> Response:
+    note_refusal(house.of(request), error)
     if problems.row_for(error).status == 500:
         _log.error("failed", code=error.code, reason=error.message)
     return _problem(request, error)

@@ -123,14 +123,15 @@ def _artefacts(models: Path) -> list[Path]:
 
 
 def _verify(path: Path, known: Model | None) -> Model:
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    data = path.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
     promised = _checksums(path.parent).get(path.name)
     if promised != sha256:
         why = f"is not listed in {CHECKSUMS}" if promised is None else f"differs from its line in {CHECKSUMS}"
         raise ArtefactAltered(f"{path.name} {why}")
     if known and known.sha256 == sha256:
         return known
-    predictor = Predictor.load(path)
+    predictor = Predictor(data)
     probe.verify(predictor)
     card = path.with_suffix(".md")
     return Model(path, sha256, predictor, card.read_text() if card.is_file() else "")

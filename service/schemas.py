@@ -84,6 +84,7 @@ class TemporalOut(Shape):
     time_base: Literal["beat", "recording"]
     start_ms: float
     step_ms: float
+    anchors_ms: Annotated[list[float], Field(description="R peaks of a beat's map, or [0]; ms from the start")]
     activation: dict[str, list[Share]]
 
 
@@ -96,6 +97,7 @@ class AttentionOut(Shape):
 
 class WaveformOut(Shape):
     sampling_rate_hz: float
+    start_ms: Annotated[float, Field(description="Of a beat: from its R peak")]
     unit: Literal["mV"]
     leads: dict[str, list[float | None]]
 

@@ -20,14 +20,14 @@ class Worker:
         self._timeout_s = timeout_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker")
 
-    async def run(self, job: Callable[[], Result]) -> Result:
-        """The job's result. A job whose caller gave up before it began is never begun."""
+    async def run(self, job: Callable[[threading.Event], Result]) -> Result:
+        """The job's result. A job whose caller gave up is never begun, or sees by its event that it may stop."""
         abandoned = threading.Event()
 
         def guarded() -> Result:
             if abandoned.is_set():
                 raise ClientClosed("given up before it began")
-            return job()
+            return job(abandoned)
 
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -41,7 +41,7 @@ class Worker:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
 
-async def while_connected(request: Request, job: Callable[[], Result], worker: Worker) -> Result:
+async def while_connected(request: Request, job: Callable[[threading.Event], Result], worker: Worker) -> Result:
     """Run the job for as long as its caller listens. Call after the body was read."""
     running = asyncio.ensure_future(worker.run(job))
     gone = asyncio.ensure_future(_disconnect(request))

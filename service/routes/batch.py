@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from ecg.errors import EcgError
 from service import house, problems, trail
 from service.answer import judge
-from service.answering import model_facts, note
+from service.answering import model_facts, note, note_refusal
 from service.audit.entry import Answer
 from service.auth import Caller, Scope
 from service.batches import read_many
@@ -69,12 +69,13 @@ async def _line(home: House, way: Trail, index: int, record: Upload, options: Op
     sha256 = record.sha256
     facts = {"input_sha256": sha256, "detail": f"record {index}", **model_facts(model)}
     try:
-        answered = await home.worker.run(lambda: judge(record, sha256, options, model))
+        answered = await home.worker.run(lambda abandoned: judge(record, sha256, options, model, abandoned))
         note(home, answered)
         kept = Answer(answered.id, MEDIA_TYPE, b"", json.kept(answered))
         await home.store.record(way.entry(200, OK, **facts | answered.facts), kept)
         return _dumped(place | json.document(answered))
     except EcgError as error:
+        note_refusal(home, error)
         problem = problems.document(error, way.request_id)
         await home.store.record(way.entry(problem["status"], problem["code"], **facts))
         return _dumped(place | problem)

@@ -28,7 +28,13 @@ from tests.service.server import Server
 REQUESTS = int(os.environ.get("CHAOS_REQUESTS", "600"))
 CALLERS = int(os.environ.get("CHAOS_CALLERS", "64"))
 KILL_EVERY_S = 1.5
-EXPECTED_REFUSALS = {"unknown_format": 415, "quality_rejected": 422, "malformed": 400, "model_unknown": 404, "queue_full": 503}
+EXPECTED_REFUSALS = {
+    "unknown_format": 415,
+    "quality_rejected": 422,
+    "malformed": 400,
+    "model_unknown": 404,
+    "queue_full": 503,
+}
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def audit_rows(server: Server) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("store", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def test_nothing_is_lost_or_mixed_up(tmp_path: Path, request: pytest.FixtureRequest, store: str) -> None:
-    """Every answered request has exactly one audit row with its outcome, each answer is its own ECG's, the chain holds."""
+    """Every answered request has one audit row with its outcome, each answer is its own ECG's, the chain holds."""
     url = request.getfixturevalue(f"{store}_url")
     known = cases()
     with Server(tmp_path, WORKERS="4", QUEUE_SIZE="32", AUDIT_URL=url) as server:

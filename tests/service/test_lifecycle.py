@@ -1,4 +1,4 @@
-"""The service as a process: it starts fast or says why not, drains, replaces what crashed, and changes models in flight."""
+"""The service as a process: it starts fast or says why not, drains, replaces what crashed, swaps models in flight."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def shelf(tmp_path: Path) -> Path:
 
 def post(server: Server, **headers: str) -> httpx.Response:
     assert SAMPLE
-    return server.http.post("/predict?explain=false", content=SAMPLE.data, headers={"content-type": "text/csv", **headers})
+    return server.http.post(
+        "/predict?explain=false", content=SAMPLE.data, headers={"content-type": "text/csv", **headers}
+    )
 
 
 def test_no_torch_and_no_network(tmp_path: Path) -> None:
@@ -111,7 +113,7 @@ def test_a_crashed_worker_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_new_version_is_picked_up_on_sighup(tmp_path: Path, shelf: Path, workers: str) -> None:
-    """A version dropped into the folder answers after SIGHUP, in every worker, and no request fails meanwhile."""
+    """A version dropped into the folder answers after SIGHUP, in every worker; no request fails meanwhile."""
 
     def newer(contract: dict[str, Any]) -> None:
         contract["model"]["version"] = "9.0.0"
@@ -147,7 +149,7 @@ def _unknown_field(contract: dict[str, Any]) -> None:
 
 
 def test_a_bad_new_version_never_answers(tmp_path: Path, shelf: Path) -> None:
-    """Reloading with a false probe, an unknown field or an unlisted file keeps the old version and says what is wrong."""
+    """A false probe, an unknown field, an unlisted file: the old version stays, and the refusal says why."""
     with Server(tmp_path, MODELS=str(shelf)) as server:
         version = post(server).json()["model"]["version"]
         altered(shipped(), shelf / "false-probe.onnx", _false_probe)
@@ -225,7 +227,10 @@ def test_a_rate_is_kept(tmp_path: Path) -> None:
 
 def test_a_slow_body_is_given_up(tmp_path: Path) -> None:
     """A body that stops arriving frees its place with 408."""
-    with Server(tmp_path, UPLOAD_TIMEOUT_S="0.3") as server, socket.create_connection(("127.0.0.1", server.port)) as slow:
+    with (
+        Server(tmp_path, UPLOAD_TIMEOUT_S="0.3") as server,
+        socket.create_connection(("127.0.0.1", server.port)) as slow,
+    ):
         slow.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 100\r\n\r\nabc")
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
         assert server.http.get("/predictions").json()["items"][0]["code"] == "upload_timeout"
@@ -266,7 +271,9 @@ def test_counters_of_all_workers_meet(tmp_path: Path) -> None:
 
 def test_the_handbook_lists_every_setting() -> None:
     """The configuration reference is the one that the settings print."""
-    told = subprocess.run([sys.executable, "-m", "service.settings"], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-m", "service.settings"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     handbook = (ROOT / "docs" / "operations.md").read_text()
     assert told.stdout.strip() in handbook
     assert all(f"`{name.upper()}`" in handbook for name in Settings.model_fields)

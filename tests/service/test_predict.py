@@ -25,6 +25,7 @@ from tests.service.server import Server
 
 HEART = normal_mv(66.0)
 CSV = samples.find("table")
+BOMB = b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "b">]><RestingECG>&a;</RestingECG>'
 Respond = Callable[[Server], httpx.Response]
 
 
@@ -82,7 +83,7 @@ def test_samples_are_what_the_makers_make() -> None:
 
 
 def test_every_way_in_gives_the_same_numbers(server: Server) -> None:
-    """A form, raw bytes under any media type, /v1, and a batch: the same bytes give the same numbers, bit for bit."""
+    """A form, raw bytes of any media type, /v1, a batch: the same bytes give the same numbers, bit for bit."""
     assert CSV
     first = post(server, CSV.data).json()
     answers = [server.http.post("/v1/predict", files={"file": CSV.data}).json()]
@@ -93,7 +94,9 @@ def test_every_way_in_gives_the_same_numbers(server: Server) -> None:
     batch = server.http.post("/predict/batch", files=[("file", ("a", CSV.data)), ("file", ("b", CSV.data))])
     answers += [json.loads(line) for line in batch.text.splitlines()]
     for answer in answers:
-        assert numbers(first) == {name: value for name, value in numbers(answer).items() if name not in ("index", "name")}
+        assert numbers(first) == {
+            name: value for name, value in numbers(answer).items() if name not in ("index", "name")
+        }
 
 
 def test_concurrent_requests_do_not_mix(server: Server) -> None:
@@ -107,7 +110,7 @@ def test_concurrent_requests_do_not_mix(server: Server) -> None:
 
 
 def test_a_wfdb_record_in_two_fields(server: Server) -> None:
-    """`header` and `signal` are the record that the zip of both is; so are they with the names that form libraries give."""
+    """`header` and `signal` are the record that the zip of both is."""
     record = wfdb.files(HEART, 500.0)
     parts = {"header": ("record.hea", record["record.hea"]), "signal": ("record.dat", record["record.dat"])}
     pair = server.http.post("/predict", files=parts).json()
@@ -118,7 +121,7 @@ def test_a_wfdb_record_in_two_fields(server: Server) -> None:
 
 
 def test_options(server: Server) -> None:
-    """explain=false leaves the maps out; include brings the waveforms; both as field or query; model by name or label."""
+    """explain=false leaves the maps out; include brings the waveforms; as field or query; model by name or label."""
     assert CSV
     plain = server.http.post("/predict?explain=false", content=CSV.data, headers={"content-type": "text/csv"}).json()
     assert not {"attention", "signal", "beat"} & set(plain)
@@ -135,14 +138,16 @@ def test_options(server: Server) -> None:
 
 
 def test_ids_are_echoed_always(server: Server) -> None:
-    """Request and correlation ids come back on answers and refusals, are made when absent, and never carry rubbish on."""
+    """Request and correlation ids come back on answers and refusals, and are made when absent or no plain text."""
     sent = {"X-Request-ID": "r-1", "X-Correlation-ID": "c-1"}
     for path, method in (("/version", "GET"), ("/nowhere", "GET"), ("/predict", "POST"), ("/predict", "DELETE")):
         response = server.http.request(method, path, headers=sent)
         assert (response.headers["x-request-id"], response.headers["x-correlation-id"]) == ("r-1", "c-1")
         made = server.http.request(method, path)
         assert re.fullmatch(r"[0-9A-Z]{26}", made.headers["x-request-id"])
-        assert server.http.request(method, path, headers={"X-Request-ID": "x" * 201}).headers["x-request-id"] != "x" * 201
+        assert (
+            server.http.request(method, path, headers={"X-Request-ID": "x" * 201}).headers["x-request-id"] != "x" * 201
+        )
 
 
 REFUSALS: dict[str, tuple[Respond, int, str]] = {
@@ -160,7 +165,7 @@ REFUSALS: dict[str, tuple[Respond, int, str]] = {
     "odd explain": (lambda s: post(s, b"x", explain="perhaps"), 422, "request_invalid"),
     "odd include": (lambda s: post(s, b"x", include="everything"), 422, "request_invalid"),
     "odd accept": (lambda s: post(s, b"x", headers={"accept": "text/html"}), 406, "not_acceptable"),
-    "entity bomb": (lambda s: post(s, b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "b">]><RestingECG>&a;</RestingECG>'), 400, "unsafe"),
+    "entity bomb": (lambda s: post(s, BOMB), 400, "unsafe"),
     "path in a zip": (lambda s: post(s, _zip("../x.hea", b"x")), 400, "unsafe"),
     "broken zip": (lambda s: post(s, b"PK\x03\x04rubbish"), 400, "malformed"),
     "too short": (lambda s: post(s, table.make(HEART[:, :500], 500.0)), 422, "too_short|quality_rejected"),
