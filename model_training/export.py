@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,10 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
 from ecg import contract as contracts
+from ecg import probe
 from ecg.contract import METADATA_KEY, Contract, OutputFacts
 from ecg.errors import ContractMismatch
+from ecg.predictor import Predictor
 from model_training.nets.dual_attention import DualAttention
 from model_training.nets.interface import N_LEADS
 from model_training.nets.risk_model import Explained, RiskModel
@@ -198,9 +201,20 @@ def read_contract(data: bytes) -> Contract:
     return contracts.parse(props.get(METADATA_KEY))
 
 
+def stamped(proto: onnx.ModelProto, contract: Contract) -> Contract:
+    """The contract with the known ECG's tensor and with what this graph makes of it."""
+    predictor = Predictor(with_contract(proto, contract))
+    usable = np.ones(N_LEADS, dtype=bool)
+    facts = probe.facts(contract.preprocessing, lambda tensor: predictor.infer(tensor, usable).log_hazard)
+    return contract.model_copy(update={"probe": facts})
+
+
 def write(model: RiskModel, contract: Contract, path: Path) -> Path:
-    """Graph and contract into one file."""
+    """Graph, contract and probe into one file, verified as the service will verify it at its start."""
     require_agreement(model, contract)
+    proto = to_onnx(model, contract.input.samples, contract.output)
+    data = with_contract(proto, stamped(proto, contract))
+    probe.verify(Predictor(data))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(with_contract(to_onnx(model, contract.input.samples, contract.output), contract))
+    path.write_bytes(data)
     return path

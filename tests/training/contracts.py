@@ -18,6 +18,7 @@ from ecg.contract import (
     ProbeFacts,
     QualityLimits,
     Step,
+    View,
 )  # fmt: skip
 from ecg.leads import LEADS
 from model_training.nets.config import DualAttentionConfig
@@ -35,6 +36,19 @@ OUTPUT = OutputFacts(
 )
 
 
+def steps(config: DualAttentionConfig) -> tuple[Step, ...]:
+    """Preprocessing that makes the tensor this network looks at."""
+    if config.view is View.MEDIAN_BEAT:
+        view = Step(step="median_beat.v1", parameters={"before_ms": 480.0, "after_ms": 720.0})
+    else:
+        view = Step(step="rhythm.v1", parameters={"seconds": config.samples / config.sampling_rate_hz})
+    return (
+        Step(step="resample.v1", parameters={"rate_hz": config.sampling_rate_hz}),
+        Step(step="bandpass.v1", parameters={"low_hz": 0.5, "high_hz": 40.0, "order": 2}),
+        view,
+    )
+
+
 def contract(config: DualAttentionConfig) -> Contract:
     return Contract(
         schema_version=1,
@@ -48,7 +62,7 @@ def contract(config: DualAttentionConfig) -> Contract:
             leads=LEADS, sampling_rate_hz=config.sampling_rate_hz, samples=config.samples, unit="mV",
             layout="batch_lead_time", view=config.view,
         ),
-        preprocessing=(Step(step="bandpass.v1", parameters={"low_hz": 0.5, "high_hz": 40.0}),),
+        preprocessing=steps(config),
         quality=QualityLimits(
             min_duration_s=5.0, max_amplitude_mv=10.0, flat_below_mv=0.02, max_clipped_fraction=0.1,
             max_baseline_mv=1.0, max_noise_mv=0.3, max_mains_mv=0.3, max_einthoven_residual=0.2,

@@ -12,10 +12,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from ecg.contract import METADATA_KEY
-from ecg.errors import ContractInvalid, ContractMismatch
+from ecg import probe
+from ecg.errors import ContractInvalid, ContractMismatch, ProbeMismatch
+from ecg.predictor import Predictor
 from model_training.export import Served, read_contract, to_onnx, with_contract, write
+from model_training.nets import build
 from model_training.nets.dual_attention import DualAttention
+from model_training.nets.heads import RiskHead
 from model_training.nets.risk_model import RiskModel
 from tests.training.contracts import OUTPUT, contract
 from tests.training.nets import SWITCHED, batch, risk_model
@@ -122,15 +125,47 @@ def test_a_dead_lead_and_silence_give_finite_answers() -> None:
         assert all(np.isfinite(value).all() for value in run(session(proto.SerializeToString()), ecg, mask).values())
 
 
-def test_the_contract_is_written_and_read_back_equal(tmp_path: Path) -> None:
-    """Law: one file holds graph and contract; reading gives an equal contract; weights lie inside the file."""
-    model, _ = exported("additive")
+@pytest.mark.parametrize("name", FULL)
+def test_the_contract_is_written_with_its_probe_and_read_back_equal(name: str, tmp_path: Path) -> None:
+    """Law: one file holds graph, contract and probe; the core loads it, its probe verifies, its contract is equal."""
+    model, _ = exported(name)
     assert isinstance(model.network, DualAttention)
     promised = contract(model.network.config)
     path = write(model, promised, tmp_path / "model.onnx")
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
-    assert read_contract(path.read_bytes()) == promised
-    assert session(path.read_bytes()).get_modelmeta().custom_metadata_map[METADATA_KEY] == promised.to_json()
+    predictor = Predictor.load(path)
+    found = read_contract(path.read_bytes())
+    assert predictor.contract == found
+    assert found.model_copy(update={"probe": promised.probe}) == promised
+    assert found.probe != promised.probe
+    probe.verify(predictor)
+
+
+def test_a_retouched_weight_fails_the_probe(tmp_path: Path) -> None:
+    """Law: an artefact whose graph is no longer the one that was stamped is refused by its probe."""
+    model, proto = exported("additive")
+    assert isinstance(model.network, DualAttention)
+    path = write(model, contract(model.network.config), tmp_path / "model.onnx")
+    other = onnx.ModelProto()
+    other.CopyFrom(proto)
+    weight = next(each for each in other.graph.initializer if each.name.endswith("head.out.weight"))
+    weight.CopyFrom(onnx.numpy_helper.from_array(3 * onnx.numpy_helper.to_array(weight), weight.name))
+    with pytest.raises(ProbeMismatch):
+        probe.verify(Predictor(with_contract(other, read_contract(path.read_bytes()))))
+
+
+@pytest.mark.parametrize("name", ["resnet1d_wang", "inception_time", "xresnet1d101", "bilstm"])
+def test_a_baseline_is_served_by_the_same_core(name: str) -> None:
+    """Law: a network without attention exports its answer, has no maps, and agrees with torch alone and in company."""
+    torch.manual_seed(0)
+    net = build(name, 600)
+    model = RiskModel(net, RiskHead(net.embedding_size, 0)).eval()
+    running, served = session(to_onnx(model, 600, OUTPUT).SerializeToString()), Served(model, OUTPUT)
+    for size in (1, 6):
+        ecg, mask = torch.randn(size, 12, 600), torch.ones(size, 12)
+        answer = run(running, ecg, mask)
+        assert set(answer) == {"log_hazard", "horizon_risk", "embedding"}
+        assert_same(served, answer, ecg, mask)
 
 
 def test_a_file_without_a_contract_is_refused() -> None:
