@@ -44,6 +44,8 @@ def known_ecg() -> TwelveLead:
     for at_s, width_s, voltages_mv in _WAVES:
         shape = np.exp(-0.5 * ((since - at_s) / width_s) ** 2).sum(axis=0)
         by_lead += np.array(voltages_mv)[:, None] * shape
+    # Breathing, so that no stretch is as still as padding would be.
+    by_lead += 0.03 * np.sin(2 * np.pi * 0.25 * times + np.arange(len(INDEPENDENT))[:, None])
     leads = dict(zip(INDEPENDENT, by_lead.astype(np.float32), strict=True))
     leads |= derive_limb_leads(leads["I"], leads["II"])
     return TwelveLead(np.stack([leads[name] for name in LEADS]), RATE_HZ)
