@@ -36,6 +36,11 @@ def predictor() -> Predictor:
     return Predictor.load(MODEL)
 
 
+@pytest.fixture(scope="module")
+def attentions(predictor: Predictor) -> dict[MapKind, explain.Attention]:
+    return {kind: assess.assess(recording(), predictor, kind=kind).attention for kind in MapKind}
+
+
 def recording(samples_mv: np.ndarray = KNOWN, rate_hz: float = 500.0, **facts: object) -> Recording:
     return Recording("test", Waveform(LEADS, samples_mv, rate_hz, Unit.MILLIVOLT), **facts)
 
@@ -148,23 +153,19 @@ class TestProbe:
 
 
 class TestExplanation:
-    @pytest.fixture(scope="module")
-    def assessments(self, predictor: Predictor) -> dict[MapKind, explain.Attention]:
-        return {kind: assess.assess(recording(), predictor, kind=kind).attention for kind in MapKind}
-
     @pytest.mark.parametrize("kind", list(MapKind))
-    def test_numbers_keep_their_promises(self, assessments: dict[MapKind, explain.Attention], kind: MapKind) -> None:
+    def test_numbers_keep_their_promises(self, attentions: dict[MapKind, explain.Attention], kind: MapKind) -> None:
         """Weights sum to exactly 1 as written, rows of the matrix too, activation lies in 0..1 and reaches 1."""
-        attention = assessments[kind]
+        attention = attentions[kind]
         assert sum(attention.by_lead.values()) == pytest.approx(1, abs=1e-9)
         np.testing.assert_allclose(attention.cross_lead.sum(axis=1), 1, atol=1e-9)
         assert attention.activation.min() >= 0
         assert attention.activation.max() == 1
         assert attention.faithfulness["kind"] == kind.value
 
-    def test_the_two_kinds_differ(self, assessments: dict[MapKind, explain.Attention]) -> None:
+    def test_the_two_kinds_differ(self, attentions: dict[MapKind, explain.Attention]) -> None:
         """Where the network looked is not what moved the risk."""
-        assert not np.allclose(assessments[MapKind.ATTENTION].activation, assessments[MapKind.RISK].activation)
+        assert not np.allclose(attentions[MapKind.ATTENTION].activation, attentions[MapKind.RISK].activation)
 
     def test_a_beats_map_lies_on_every_beat(self, predictor: Predictor) -> None:
         """Mapped onto the recording, the activation around each R peak is that of the beat."""
