@@ -121,7 +121,7 @@ class TestLeads:
         ("written", "meant"),
         [
             ("I", "I"), ("ii", "II"), ("III", "III"), ("AVR", "aVR"), ("avl", "aVL"), ("aVF", "aVF"),
-            ("MDC_ECG_LEAD_AVF", "aVF"), ("MDC_ECG_LEAD_V6", "V6"), ("Lead II", "II"), ("ECG V3", "V3"), ("LEAD_I", "I"),
+            ("MDC_ECG_LEAD_AVF", "aVF"), ("MDC_ECG_LEAD_V6", "V6"), ("Lead II", "II"), ("ECG V3", "V3"),
             ("aV-R", "aVR"), (" V5 ", "V5"), ("ECG: aVL", "aVL"), ("DII", "II"), ("DI", "I"),
         ],
     )  # fmt: skip
