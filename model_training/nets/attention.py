@@ -9,11 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model_training.nets.config import DropoutKind, DualAttentionConfig, Positions, ReadOut
+from model_training.nets.config import DualAttentionConfig, Positions, ReadOut
 from model_training.nets.interface import N_LEADS
 from model_training.nets.layers import HIDDEN, dropout, masked_softmax, rotated, rotation, sinusoids
-
-AT_ONCE = 16  # records
 
 
 class LeadAttention(nn.Module):
@@ -107,8 +105,6 @@ class TemporalAttention(nn.Module):
         super().__init__()
         size, self.heads, self.norm_first = config.channels[-1], config.temporal_heads, config.norm_first
         self.shown = config.read_out is not ReadOut.ATTENTION  # attention pooling brings maps of its own
-        # one dropout mask for the whole batch does not split
-        self.separable = config.dropout == 0 or config.dropout_kind is DropoutKind.PLAIN
         self.rotary = config.positions is Positions.ROTARY
         self._place(config, size)
         self.drop = dropout(config.dropout_kind, config.dropout, batch_axis=1)
@@ -134,13 +130,6 @@ class TemporalAttention(nn.Module):
 
     def forward(self, tokens: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
         """tokens (batch, 12, tokens, channels), usable (batch, 12, tokens)."""
-        if not (self.training and self.separable and tokens.device.type == "cpu"):
-            return self._layer(tokens, usable)
-        # records do not meet here: a few at a time stay in the cache, which halves the time of a training step
-        pairs = [self._layer(*some) for some in zip(tokens.split(AT_ONCE), usable.split(AT_ONCE), strict=True)]
-        return torch.cat([pair[0] for pair in pairs]), torch.cat([pair[1] for pair in pairs])
-
-    def _layer(self, tokens: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
         x, usable = tokens.transpose(0, 1), usable.transpose(0, 1)
         x = self.drop(x if self.place is None else x + self.place)
         if self.norm_first:

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from model_training.nets.attention import LeadAttention, TemporalAttention
-from model_training.nets.config import Arrangement, DualAttentionConfig, LeadContext, ReadOut
+from model_training.nets.config import Arrangement, DropoutKind, DualAttentionConfig, LeadContext, ReadOut
 from model_training.nets.encoder import LeadEncoder
 from model_training.nets.interface import N_LEADS, Maps, Network, Seen, Share
 from model_training.nets.layers import HIDDEN
 from model_training.nets.readout import AttentionPooling, AverageAndMaximum
+
+AT_ONCE = 16  # records
 
 
 class Tokens(NamedTuple):
@@ -63,6 +65,19 @@ class DualAttention(Network):
         return Tokens(values, usable * lead_mask[..., None], lead_mask)
 
     def attend(self, tokens: Tokens) -> Seen:
+        """Records do not meet here: in training on a CPU a few at a time stay in the cache, for the same answer."""
+        if not (self.training and self._splits and tokens.values.device.type == "cpu"):
+            return self._attend(tokens)
+        some = [self._attend(Tokens(*few)) for few in zip(*(part.split(AT_ONCE) for part in tokens), strict=True)]
+        maps = Maps(*(torch.cat(rows) for rows in zip(*(each.maps for each in some if each.maps), strict=True)))
+        return Seen(torch.cat([each.embedding for each in some]), maps)
+
+    @property
+    def _splits(self) -> bool:
+        """One dropout mask for the whole batch does not split."""
+        return self.config.dropout == 0 or self.config.dropout_kind is DropoutKind.PLAIN
+
+    def _attend(self, tokens: Tokens) -> Seen:
         spoken, leads, cross = self._across_leads(tokens)
         values, received = self._over_time(tokens, spoken)
         if isinstance(self.read_out, AttentionPooling):

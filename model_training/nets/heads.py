@@ -103,16 +103,14 @@ class Decoder(nn.Module):
         doublings = max(0, (config.token_samples // last).bit_length() - 1)
         self.rise = nn.Sequential(*(_Rise(channels) for _ in range(doublings)))
         self.out = nn.Conv2d(channels, config.token_samples >> doublings, (1, 5), padding=(0, 2))
-        self.scale = nn.Parameter(torch.ones(N_LEADS, 1))
-        self.shift = nn.Parameter(torch.zeros(N_LEADS, 1))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, embedding: Tensor) -> Tensor:
         places = self.spread(embedding).unflatten(1, (N_LEADS, self.config.tokens, self.channels))
         drawn = self.out(self.rise(places.permute(0, 3, 1, 2))).permute(0, 2, 3, 1).flatten(2)
         before = self.config.padding[0]
-        scaled: Tensor = drawn[..., before : before + self.config.samples] * self.scale + self.shift
-        return scaled
+        inside: Tensor = drawn[..., before : before + self.config.samples]
+        return inside
 
 
 class _Rise(nn.Module):
