@@ -56,6 +56,7 @@ def create_app(settings: Settings, *, on_signals: bool = False) -> FastAPI:
     for each in (predict, batch, models, predictions, formats, health, pages):
         app.include_router(each.router)
     pages.mount_files(app)
+    openapi.describe(app)
     return app
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from fastapi import FastAPI
+
+from service import samples
+from service.problems import MEDIA_TYPE
 from service.schemas import Answer, Problem
 from service.uploads import MULTIPART, RAW_TYPES
 
+FIRST_PROBLEM: Final = 400
 TITLE: Final = "ECG heart-failure risk"
 DESCRIPTION: Final = """Heart-failure risk from one 12-lead ECG. Post a file in any accepted format; its content counts.
 An example of each format: `GET /samples/{format}`. Mind `intended_use` and `warnings` in each answer."""
 
 _BINARY: Final = {"type": "string", "format": "binary"}
-_MODEL: Final = {"type": "string", "description": "Model name, or name-version; default: the service's default model"}
+_MODEL: Final = {"type": "string", "description": "Model name, or name-version; empty: the service's default model"}
 _EXPLAIN: Final = {"type": "boolean", "default": True, "description": "Attention maps in the answer"}
-_INCLUDE: Final = {"type": "string", "example": "signal,beat", "description": "signal, beat, or both, comma-separated"}
+_INCLUDE: Final = {"type": "string", "description": "signal, beat, or both, comma-separated"}
 _FORM: Final = {
     "type": "object",
     "properties": {
@@ -24,9 +29,10 @@ _FORM: Final = {
         },
         "header": {**_BINARY, "description": "The .hea of a WFDB record; with `signal`"},
         "signal": {**_BINARY, "description": "The .dat or .mat of a WFDB record; with `header`"},
-        "model": _MODEL,
+        # An empty example, or Swagger UI would send the word "string".
+        "model": {**_MODEL, "example": ""},
         "explain": _EXPLAIN,
-        "include": _INCLUDE,
+        "include": {**_INCLUDE, "example": ""},
     },
 }
 _MANY: Final = {
@@ -34,7 +40,7 @@ _MANY: Final = {
     "required": ["file"],
     "properties": {
         "file": {**_BINARY, "description": "A zip of many records; or send this field once a file"},
-        "model": _MODEL,
+        "model": {**_MODEL, "example": ""},
         "explain": _EXPLAIN,
     },
 }
@@ -62,7 +68,7 @@ _OPTIONS: Final = [_query("model", _MODEL), _query("explain", _EXPLAIN)]
 
 
 def _problem(text: str) -> dict[str, Any]:
-    return {"description": text, "model": Problem, "content": {"application/problem+json": {}}}
+    return {"description": text, "model": Problem}
 
 
 _CALLER: Final[dict[int | str, dict[str, Any]]] = {
@@ -85,11 +91,23 @@ _UPLOAD_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     415: _problem("Unknown format, or a media type that carries no ECG"),
     422: _problem("An ECG that this model may not judge; or an invalid parameter"),
 }
-_REPRESENTATIONS: Final = {
+_REPRESENTATIONS: Final[dict[str, Any]] = {
+    "application/json": {},  # first, so that Swagger UI asks for it
     "application/fhir+json": {"schema": {"type": "object"}},
     "application/pdf": {"schema": _BINARY},
     "image/svg+xml": {"schema": {"type": "string"}},
 }
+
+
+def _raw(media_type: str) -> dict[str, Any]:
+    """Raw bytes; the examples are the sample files that are sent under this media type."""
+    examples = {
+        each.format: {"summary": each.filename, "externalValue": f"/samples/{each.format}"}
+        for each in (samples.find(name) for name in samples.names())
+        if each is not None and each.media_type == media_type
+    }
+    return {"schema": _BINARY} | ({"examples": examples} if examples else {})
+
 
 PREDICT: Final[dict[str, Any]] = {
     "responses": {200: {"description": "The answer", "model": Answer, "content": _REPRESENTATIONS}, **_UPLOAD_PROBLEMS},
@@ -102,7 +120,7 @@ PREDICT: Final[dict[str, Any]] = {
         ],
         "requestBody": {
             "required": True,
-            "content": {MULTIPART: {"schema": _FORM}, **{each: {"schema": _BINARY} for each in RAW_TYPES}},
+            "content": {MULTIPART: {"schema": _FORM}, **{each: _raw(each) for each in RAW_TYPES}},
         },
     },
 }
@@ -122,3 +140,18 @@ BATCH: Final[dict[str, Any]] = {
         },
     },
 }
+
+
+def describe(app: FastAPI) -> None:
+    """The framework tells every model as application/json; problems have a media type of their own."""
+    plain = app.openapi
+
+    def told() -> dict[str, Any]:
+        document = app.openapi_schema or plain()
+        for operation in (each for path in document["paths"].values() for each in path.values()):
+            for status, response in operation["responses"].items():
+                if int(status) >= FIRST_PROBLEM and "application/json" in response.get("content", {}):
+                    response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+        return document
+
+    app.openapi = told  # type: ignore[method-assign]

@@ -119,14 +119,20 @@ async def read_form(request: Request, max_bytes: int, most_files: int) -> FormDa
 
 
 async def _from_form(form: FormData) -> Upload:
-    file, header, signal = (form.get(name) for name in ("file", "header", "signal"))
-    if isinstance(file, UploadFile) and header is None and signal is None:
+    file, header, signal = (_file(form, name) for name in ("file", "header", "signal"))
+    if file and not header and not signal:
         return Upload({base_name(file): await file.read()}, base_name(file))
-    if isinstance(header, UploadFile) and isinstance(signal, UploadFile) and file is None:
+    if header and signal and not file:
         header_name = base_name(header)
         header_name = header_name if header_name.lower().endswith(".hea") else f"{header_name or 'record'}.hea"
         return Upload({header_name: await header.read(), base_name(signal): await signal.read()}, header_name)
     raise UploadMissing("the form needs a file in the field `file`, or two in `header` and `signal`")
+
+
+def _file(form: FormData, name: str) -> UploadFile | None:
+    """The file in this field. Browsers send a field that was left empty as empty text or as a file without a name."""
+    found = form.get(name)
+    return found if isinstance(found, UploadFile) and (found.filename or found.size) else None
 
 
 def base_name(file: UploadFile) -> str:

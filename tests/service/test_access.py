@@ -66,7 +66,7 @@ def test_the_matrix_is_complete() -> None:
     assert endpoints() - {each for each in endpoints() if each[1].startswith("/cds-services")} == set(MATRIX)
 
 
-@pytest.mark.parametrize(("method", "path"), MATRIX, ids=lambda each: str(each))
+@pytest.mark.parametrize(("method", "path"), MATRIX, ids=str)
 def test_each_endpoint_lets_in_whom_it_should(guarded: Guarded, method: str, path: str) -> None:
     """No credentials: 401. A wrong key: 401. A key without the scope: 403. A key with it: neither."""
     allowed = MATRIX[method, path]

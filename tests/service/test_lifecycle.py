@@ -159,7 +159,9 @@ def test_a_bad_new_version_never_answers(tmp_path: Path, shelf: Path) -> None:
         told = server.http.post("/models/reload").json()
         codes = {each["file"]: each["code"] for each in told["refused"]}
         assert codes == {
-            "false-probe.onnx": "probe_mismatch", "unknown-field.onnx": "contract_invalid", "unlisted.onnx": "artefact_altered",
+            "false-probe.onnx": "probe_mismatch",
+            "unknown-field.onnx": "contract_invalid",
+            "unlisted.onnx": "artefact_altered",
         }  # fmt: skip
         assert "surprise" in next(each["detail"] for each in told["refused"] if each["file"] == "unknown-field.onnx")
         assert post(server).json()["model"]["version"] == version
