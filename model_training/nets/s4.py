@@ -1,4 +1,7 @@
-"""A small structured state-space network: diagonal states (S4D), each layer one long convolution done by FFT."""
+"""A small structured state-space network: diagonal states (S4D), each layer one long convolution by FFT.
+
+A baseline for training only: its complex exponentials have no ONNX form in the exporter.
+"""
 
 from __future__ import annotations
 
