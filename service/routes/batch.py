@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import orjson
+import structlog
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 
@@ -22,12 +23,14 @@ from service.batches import read_many
 from service.guard import may
 from service.house import House
 from service.openapi import BATCH
+from service.refusals import InternalError, StoreUnavailable
 from service.registry import Model
 from service.representations import json
 from service.trail import OK, Trail
 from service.uploads import Options, Upload
 
 router = APIRouter(tags=["predict"])
+_log = structlog.get_logger("service.batch")
 MEDIA_TYPE: Final = "application/x-ndjson"
 # One record is judged while the rows of those before it are written.
 _AHEAD: Final = 4
@@ -66,19 +69,37 @@ async def _lines(
 async def _line(home: House, way: Trail, index: int, record: Upload, options: Options, model: Model) -> bytes:
     """The record's answer or problem, its audit row written first."""
     place = {"index": index, "name": record.name}
-    sha256 = record.sha256
-    facts = {"input_sha256": sha256, "detail": f"record {index}", **model_facts(model)}
+    facts = {"input_sha256": record.sha256, "detail": f"record {index}", **model_facts(model)}
     try:
-        answered = await home.worker.run(lambda abandoned: judge(record, sha256, options, model, abandoned))
-        note(home, answered)
-        kept = Answer(answered.id, MEDIA_TYPE, b"", json.kept(answered))
-        await home.store.record(way.entry(200, OK, **facts | answered.facts), kept)
-        return _dumped(place | json.document(answered))
+        told = await _answered(home, way, record, options, model, facts)
+    except StoreUnavailable as error:
+        told = problems.document(error, way.request_id)
     except EcgError as error:
         note_refusal(home, error)
-        problem = problems.document(error, way.request_id)
+        told = await _refused(home, way, error, facts)
+    except Exception:  # a barrier: a defect with one record must not take the others' answers
+        _log.exception("defect", path="/predict/batch")
+        told = await _refused(home, way, InternalError("defect"), facts)
+    return _dumped(place | told)
+
+
+async def _answered(
+    home: House, way: Trail, record: Upload, options: Options, model: Model, facts: dict[str, Any]
+) -> dict[str, Any]:
+    answered = await home.worker.run(lambda gone: judge(record, facts["input_sha256"], options, model, gone))
+    note(home, answered)
+    kept = Answer(answered.id, MEDIA_TYPE, b"", json.kept(answered))
+    await home.store.record(way.entry(200, OK, **facts | answered.facts), kept)
+    return json.document(answered)
+
+
+async def _refused(home: House, way: Trail, error: EcgError, facts: dict[str, Any]) -> dict[str, Any]:
+    problem = problems.document(error, way.request_id)
+    try:
         await home.store.record(way.entry(problem["status"], problem["code"], **facts))
-        return _dumped(place | problem)
+    except StoreUnavailable as unavailable:
+        return problems.document(unavailable, way.request_id)
+    return problem
 
 
 def _dumped(line: dict[str, Any]) -> bytes:

@@ -83,7 +83,7 @@ def test_no_request_of_the_schema_breaks_the_service(guarded: tuple[Server, dict
 
 
 @pytest.mark.parametrize("path", ["/predict", "/v1/predict", "/predict/batch", "/models/reload"])
-def test_no_upload_of_the_schema_breaks_the_service(guarded: tuple[Server, dict[str, str]], path: str) -> None:
+def test_no_upload_breaks_the_service(guarded: tuple[Server, dict[str, str]], path: str) -> None:
     """schemathesis' own bodies, multipart and raw, and headers: refused or answered as documented."""
     server, key = guarded
 

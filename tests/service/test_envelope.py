@@ -1,0 +1,158 @@
+"""What holds around every answer: no answer without its row, no defect with its text, TLS, counts that are true."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from fastapi import FastAPI
+
+from service import logs
+from service.app import create_app
+from service.audit.store import Store
+from service.settings import Settings
+from tests.service.server import Server
+from tests.service.test_predict import CSV
+
+assert CSV
+RAW = {"content-type": "text/csv"}
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://x") as http:
+        yield http
+
+
+def test_no_answer_leaves_without_its_row(sqlite_url: str) -> None:
+    """While the store cannot be written, callers hear 503 and no risk; when it can, they are answered again."""
+
+    async def run() -> None:
+        app = create_app(Settings(audit_url=sqlite_url, store_timeout_s=0.3))
+        holder = Store(sqlite_url)
+        await holder.open()
+        async with served(app) as http:
+            assert (await http.post("/predict", content=CSV.data, headers=RAW)).status_code == 200
+            async with holder.engine.execution_options(store_write=True).begin():
+                for content in (CSV.data, b"no ecg"):
+                    refused = await http.post("/predict", content=content, headers={**RAW, "X-Request-ID": "r"})
+                    assert (refused.status_code, refused.json()["code"]) == (503, "audit_unavailable")
+                    assert refused.headers["x-request-id"] == "r"
+                    assert "risk" not in refused.text
+                batch = await http.post("/predict/batch", content=CSV.data, headers=RAW)
+                assert [json.loads(line)["code"] for line in batch.text.splitlines()] == ["audit_unavailable"]
+                assert (await http.get("/health/ready")).json()["code"] == "audit_unavailable"
+                assert (await http.get("/health/live")).status_code == 200
+            assert (await http.post("/predict", content=CSV.data, headers=RAW)).status_code == 200
+            rows = (await http.get("/predictions")).json()["items"]
+            assert [row["code"] for row in rows] == ["ok", "ok"]
+        await holder.close()
+
+    asyncio.run(run())
+
+
+def test_a_defect_is_told_without_its_text(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unforeseen exception is a plain 500 with its row; its text, which may quote a file, is told nowhere."""
+    logs.configure("debug")
+    app = create_app(Settings(audit_url=sqlite_url))
+
+    @app.get("/predictions/of/defects")
+    async def defect() -> None:
+        raise ValueError("DOE^JANE") from KeyError("PID-4711")
+
+    async def run() -> None:
+        async with served(app) as http:
+            told = await http.get("/predictions/of/defects", headers={"X-Request-ID": "defect"})
+            assert (told.status_code, told.json()["code"]) == (500, "internal_error")
+            assert told.headers["content-security-policy"]
+            [row] = (await http.get("/predictions?action=read&request_id=defect")).json()["items"]
+            assert (row["status"], row["code"]) == (500, "internal_error")
+            assert "DOE" not in told.text
+
+    asyncio.run(run())
+    logged = capsys.readouterr().out
+    assert "ValueError" in logged
+    assert "in defect" in logged
+    assert "DOE" not in logged
+    assert "PID-4711" not in logged
+
+
+def certificate(folder: Path, name: str, issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None) -> Path:
+    """A certificate and its key in one file; its own issuer when none is given."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+    )
+    made = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
+    (folder / f"{name}.crt").write_bytes(made.public_bytes(Encoding.PEM))
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / f"{name}.key").write_bytes(pem)
+    if issuer is None:
+        certificate(folder, "server", (made, key))
+        certificate(folder, "caller", (made, key))
+    return folder / f"{name}.crt"
+
+
+def test_mutual_tls(tmp_path: Path) -> None:
+    """With a CA for callers, one with a certificate is answered over TLS; one without gets no connection."""
+    root = certificate(tmp_path, "root", None)
+    files = {"TLS_CERT_FILE": "server.crt", "TLS_KEY_FILE": "server.key", "TLS_CLIENT_CA_FILE": "root.crt"}
+    # A TLS peer that never says goodbye is waited for until this runs out.
+    server = Server(tmp_path, SHUTDOWN_TIMEOUT_S="1", **{name: str(tmp_path / file) for name, file in files.items()})
+    context = ssl.create_default_context(cafile=root)
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"https://127.0.0.1:{server.port}/version", verify=context)
+    context.load_cert_chain(tmp_path / "caller.crt", tmp_path / "caller.key")
+    server.http = httpx.Client(base_url=f"https://127.0.0.1:{server.port}", verify=context)
+    with server:
+        assert "max-age" in server.http.get("/version").headers["strict-transport-security"]
+        stranger = ssl.create_default_context(cafile=root)
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"https://127.0.0.1:{server.port}/version", verify=stranger)
+
+
+def test_the_counts_are_true(tmp_path: Path) -> None:
+    """After known requests /metrics shows exactly those, by path, code, stage, format, band and quality reason."""
+    with Server(tmp_path) as server:
+        for content in (CSV.data, CSV.data, b"no ecg", CSV.data[:200_000]):
+            server.http.post("/predict", content=content, headers=RAW)
+        lines = server.http.get("/metrics").text.splitlines()
+    counted = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if not line.startswith("#")}
+
+    def total(start: str) -> float:
+        return sum(value for name, value in counted.items() if name.startswith(start))
+
+    assert counted['ecg_requests_total{code="ok",method="POST",path="/predict",status="200"}'] == 2
+    assert counted['ecg_requests_total{code="unknown_format",method="POST",path="/predict",status="415"}'] == 1
+    assert counted['ecg_recordings_total{format="table"}'] == 2
+    assert total("ecg_risk_band_total{") == total("ecg_risk_score_count{") == total("ecg_log_hazard_decile_total{") == 2
+    assert counted['ecg_stage_seconds_count{stage="infer"}'] == 2
+    assert counted['ecg_stage_seconds_count{stage="render"}'] == 2
+    assert total("ecg_model_info{") == 1
+    assert counted["ecg_queue_places"] == 32
+    assert counted["ecg_queue_places_taken"] == 0
+    assert total("ecg_drift_psi{") > 0
