@@ -48,10 +48,11 @@ async def read_many(request: Request, settings: Settings) -> tuple[list[Upload],
 
 async def _read(request: Request, settings: Settings) -> tuple[list[tuple[str, bytes]], Options]:
     if require_media_type(request.headers) == MULTIPART:
-        form = await read_form(request, settings.max_batch_bytes, most_files=2 * settings.max_batch_records)
-        uploads = [each for _, each in form.multi_items() if isinstance(each, UploadFile)]
-        files = [(base_name(each), await each.read()) for each in uploads]
-        return files, options({**texts(request.query_params), **texts(form)})
+        most_files = 2 * settings.max_batch_records
+        async with read_form(request, settings.max_batch_bytes, most_files) as form:
+            uploads = [each for _, each in form.multi_items() if isinstance(each, UploadFile)]
+            files = [(base_name(each), await each.read()) for each in uploads]
+            return files, options({**texts(request.query_params), **texts(form)})
     body = b"".join([chunk async for chunk in bounded(request, settings.max_batch_bytes)])
     return [("", body)] if body else [], options(texts(request.query_params))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -65,8 +66,8 @@ async def read_one(request: Request, max_bytes: int, timeout_s: float) -> tuple[
     try:
         async with asyncio.timeout(timeout_s):
             if media_type == MULTIPART:
-                form = await read_form(request, max_bytes, most_files=2)
-                return await _from_form(form), options({**texts(request.query_params), **texts(form)})
+                async with read_form(request, max_bytes, most_files=2) as form:
+                    return await _from_form(form), options({**texts(request.query_params), **texts(form)})
             body = b"".join([chunk async for chunk in bounded(request, max_bytes)])
     except TimeoutError as error:
         raise UploadTimeout(f"the body did not arrive within {timeout_s:g} s") from error
@@ -105,17 +106,22 @@ def _too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"the body is over {max_bytes} bytes", limit_bytes=max_bytes)
 
 
-async def read_form(request: Request, max_bytes: int, most_files: int) -> FormData:
-    """The form, held in memory: the service needs no writable disk for uploads."""
+@contextlib.asynccontextmanager
+async def read_form(request: Request, max_bytes: int, most_files: int) -> AsyncIterator[FormData]:
+    """The form while it is needed, held in memory: the service needs no writable disk for uploads."""
     parser = MultiPartParser(
         request.headers, bounded(request, max_bytes, _FORM_OVERHEAD_BYTES),
         max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=_LONGEST_FIELD_BYTES,
     )  # fmt: skip
     parser.spool_max_size = max_bytes + 1
     try:
-        return await parser.parse()
+        form = await parser.parse()
     except (MultiPartException, ValueError, KeyError) as error:
         raise Malformed("broken multipart form, or more fields than allowed", where="the request body") from error
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 async def _from_form(form: FormData) -> Upload:
