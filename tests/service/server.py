@@ -40,7 +40,8 @@ class Server:
     def start(self) -> Self:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "service"],
+                # A warning raised while uvloop closes its handles would leave them open and hang the process.
+                [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-m", "service"],
                 cwd=self.database.parent, env=self._environment, stdout=log, stderr=log,
             )  # fmt: skip
         return self

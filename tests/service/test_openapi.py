@@ -116,7 +116,7 @@ def test_damaged_files_in_odd_forms_are_answered_or_refused(
     texts: dict[str, str],
     name: str,
 ) -> None:
-    """Samples cut short, with flipped bytes, in the wrong fields, beside odd options: never a 5xx, always our shapes."""
+    """Samples cut short, with flipped bytes, in wrong fields, beside odd options: never a 5xx, always our shapes."""
     found = samples.find(sample)
     assert found
     data = bytearray(found.data[: max(1, round(len(found.data) * (1 if cut > 0.5 else cut * 2)))])
