@@ -95,6 +95,7 @@ def _again(trail: Trail, earlier: Repeated) -> Response:
 def note(house: House, answered: Answered) -> None:
     """Counts for the operator."""
     metrics, assessment = house.metrics, answered.assessment
+    house.tracing.stages(answered.stages_s)
     for stage, seconds in answered.stages_s.items():
         metrics.stage.labels(stage).observe(seconds)
     metrics.formats.labels(assessment.recording_format).inc()

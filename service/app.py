@@ -50,7 +50,7 @@ def create_app(settings: Settings, *, on_signals: bool = False) -> FastAPI:
         docs_url=None, redoc_url=None, redirect_slashes=False, root_path=settings.root_path,
     )  # fmt: skip
     app.state.house = home
-    app.add_middleware(Envelope, store=home.store, metrics=home.metrics)
+    app.add_middleware(Envelope, store=home.store, metrics=home.metrics, tracing=home.tracing)
     for error, handler in ((EcgError, _refused), (HTTPException, _http), (RequestValidationError, _invalid)):
         app.add_exception_handler(error, handler)
     for each in (predict, batch, models, predictions, formats, health, pages):

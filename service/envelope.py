@@ -13,6 +13,7 @@ from service import problems
 from service.audit.store import Store
 from service.metrics import Metrics
 from service.refusals import InternalError, StoreUnavailable
+from service.tracing import Span, Tracing
 from service.trail import Trail, begin
 
 _log = structlog.get_logger("service.access")
@@ -31,8 +32,8 @@ _TRANSPORT: Final = "max-age=31536000; includeSubDomains"
 
 
 class Envelope:
-    def __init__(self, app: ASGIApp, store: Store, metrics: Metrics) -> None:
-        self._app, self._store, self._metrics = app, store, metrics
+    def __init__(self, app: ASGIApp, store: Store, metrics: Metrics, tracing: Tracing) -> None:
+        self._app, self._store, self._metrics, self._tracing = app, store, metrics, tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,18 +42,20 @@ class Envelope:
         trail = begin(scope)
         scope.setdefault("state", {})["trail"] = trail
         outgoing = _Outgoing(scope, receive, send, trail, self._store)
-        with structlog.contextvars.bound_contextvars(request_id=trail.request_id, correlation_id=trail.correlation_id):
+        ids = {"request_id": trail.request_id, "correlation_id": trail.correlation_id}
+        with structlog.contextvars.bound_contextvars(**ids), self._tracing.request(scope) as span:
             try:
                 await self._app(scope, receive, outgoing.send)
             except Exception:  # the last barrier: whatever gets here is a defect, and its text stays inside
                 _log.exception("defect", path=_template(scope))
                 await outgoing.instead(InternalError("defect"))
-            self._tell(scope, trail, outgoing.status)
+            self._tell(scope, trail, outgoing.status, span)
 
-    def _tell(self, scope: Scope, trail: Trail, status: int) -> None:
+    def _tell(self, scope: Scope, trail: Trail, status: int, span: Span) -> None:
         path, method = _template(scope), scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.requests.labels(path, method, str(status), trail.code).inc()
         self._metrics.latency.labels(path).observe(trail.elapsed_s)
+        span.tell(path=path, method=method, status=status, code=trail.code, request_id=trail.request_id)
         _log.info(
             "answered", path=path, method=method, status=status, code=trail.code, caller=trail.caller,
             duration_ms=round(trail.elapsed_s * 1000, 3),

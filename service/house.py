@@ -14,12 +14,14 @@ import structlog
 from starlette.requests import HTTPConnection
 
 from ecg.errors import ModelError
+from service import tracing
 from service.audit.store import Store
 from service.auth import Gate
 from service.limits import Places, Rate
 from service.metrics import Metrics
 from service.registry import Registry, Shelf
 from service.settings import Settings
+from service.tracing import Tracing
 from service.worker import Worker
 
 _log = structlog.get_logger("service.house")
@@ -37,6 +39,7 @@ class House:
     places: Places
     batches: Places
     rate: Rate | None
+    tracing: Tracing
 
     async def reload_models(self) -> Shelf:
         """In a thread of its own, so that answers go on meanwhile."""
@@ -75,6 +78,7 @@ def build(settings: Settings) -> House:
         places=Places(settings.queue_size),
         batches=Places(settings.batches_at_once),
         rate=_rate(settings, runtime),
+        tracing=tracing.make(settings.otel_exporter_otlp_endpoint),
     )
 
 
@@ -94,6 +98,7 @@ async def opened(house: House) -> AsyncIterator[None]:
     finally:
         house.worker.close()
         await house.store.close()
+        house.tracing.close()
         if house.rate:
             house.rate.close()
 

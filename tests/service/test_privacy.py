@@ -14,6 +14,7 @@ from service import samples
 from service.audit import __main__ as audit
 from tests.ecg.hearts import normal_mv
 from tests.makers import dicom, fhir, scp_ecg, wfdb
+from tests.service.collector import Collector
 from tests.service.server import Server
 
 NAME, PATIENT_ID, BORN = "Zyxwvut", "PID-918273", "19371224"
@@ -60,7 +61,10 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("privacy")
     said: dict[str, str] = {}
     filename = f"{NAME}_{PATIENT_ID}.xml"
-    with Server(folder, LOG_LEVEL="debug") as server:
+    with (
+        Collector() as collector,
+        Server(folder, LOG_LEVEL="debug", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as server,
+    ):
         for (name, data), accept in itertools.product(uploads().items(), ("application/json", "image/svg+xml")):
             answer = server.http.post(
                 f"/predict?include=signal&patient={NAME}", files={"file": (filename, data)}, headers={"accept": accept}
@@ -73,6 +77,8 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         said["key"] = server.http.post("/predict", content=b"x", headers={"idempotency-key": f"{NAME}-{BORN}"}).text
         said["audit list"] = server.http.get("/predictions?limit=500").text
         said["metrics"] = server.http.get("/metrics").text
+    said["traces"] = b"".join(collector.bodies).decode("latin-1")
+    said["spans"] = " ".join(span.name for span in collector.spans())
     said["log"] = server.log.read_text()
     for file in Path(folder).glob("audit.db*"):
         said[file.name] = file.read_bytes().decode("latin-1")
@@ -90,6 +96,8 @@ def test_the_traces_are_worth_reading(traces: dict[str, str]) -> None:
     """The run above did answer, refuse and log: silence would pass the test above too."""
     assert '"score"' in traces["muse_xml as application/json"]
     assert '"code"' in traces["broken xml as application/json"]
+    assert {"infer", "read", "render"} <= set(traces["spans"].split())
+    assert "POST /predict" in traces["spans"]
     assert traces["log"].count('"answered"') > 20
     assert any(name in uploads()["dicom"].decode("latin-1") for name in PLANTED)
 
