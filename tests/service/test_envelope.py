@@ -6,13 +6,15 @@ import asyncio
 import datetime
 import ipaddress
 import json
+import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -65,9 +67,20 @@ def test_no_answer_leaves_without_its_row(sqlite_url: str) -> None:
     asyncio.run(run())
 
 
-def test_a_defect_is_told_without_its_text(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """An unforeseen exception is a plain 500 with its row; its text, which may quote a file, is told nowhere."""
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """Logs as in a worker process; afterwards as they were."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     logs.configure("debug")
+    yield capsys
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_a_defect_is_told_without_its_text(sqlite_url: str, logged: pytest.CaptureFixture[str]) -> None:
+    """An unforeseen exception is a plain 500 with its row; its text, which may quote a file, is told nowhere."""
     app = create_app(Settings(audit_url=sqlite_url))
 
     @app.get("/predictions/of/defects")
@@ -84,11 +97,11 @@ def test_a_defect_is_told_without_its_text(sqlite_url: str, capsys: pytest.Captu
             assert "DOE" not in told.text
 
     asyncio.run(run())
-    logged = capsys.readouterr().out
-    assert "ValueError" in logged
-    assert "in defect" in logged
-    assert "DOE" not in logged
-    assert "PID-4711" not in logged
+    told = logged.readouterr().out
+    assert "ValueError" in told
+    assert "in defect" in told
+    assert "DOE" not in told
+    assert "PID-4711" not in told
 
 
 def certificate(folder: Path, name: str, issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None) -> Path:

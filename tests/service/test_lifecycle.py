@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import onnx
 import pytest
 
 from ecg.contract import METADATA_KEY
@@ -42,6 +41,7 @@ def seal(folder: Path) -> None:
 
 def altered(source: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """The same graph under a contract that was changed."""
+    onnx = pytest.importorskip("onnx")
     model = onnx.load(source)
     [entry] = [each for each in model.metadata_props if each.key == METADATA_KEY]
     contract = json.loads(entry.value)
