@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from ecg import __version__
 from ecg.errors import EcgError, Malformed
 from service import house, logs, openapi, problems, trail
 from service.answering import note_refusal
@@ -46,7 +47,7 @@ def create_app(settings: Settings, *, on_signals: bool = False) -> FastAPI:
             raise
 
     app = FastAPI(
-        title=openapi.TITLE, description=openapi.DESCRIPTION, version=health.package_version(), lifespan=lifespan,
+        title=openapi.TITLE, description=openapi.DESCRIPTION, version=__version__, lifespan=lifespan,
         docs_url=None, redoc_url=None, redirect_slashes=False, root_path=settings.root_path,
     )  # fmt: skip
     app.state.house = home

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
+from ecg import __version__
 from service import house
 from service.metrics import MEDIA_TYPE
 from service.openapi import PROBLEMS
@@ -47,14 +47,7 @@ async def _probed(request: Request) -> None:
 
 @router.get("/version")
 async def versions() -> Version:
-    return Version(service=package_version(), api=API_VERSION, python=platform.python_version())
-
-
-def package_version() -> str:
-    try:
-        return version("ecg-heart-failure-risk")
-    except PackageNotFoundError:
-        return "0"  # run from a checkout that was never installed
+    return Version(service=__version__, api=API_VERSION, python=platform.python_version())
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
