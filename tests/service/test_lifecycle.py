@@ -289,3 +289,44 @@ def test_it_starts_in_time(tmp_path: Path) -> None:
         with Server(tmp_path):
             seconds.append(time.perf_counter() - begun)
     assert min(seconds) < 2 if os.environ.get("CI_IDLE") else min(seconds) < 10
+
+
+def test_a_key_holds_across_workers_and_restarts(tmp_path: Path) -> None:
+    """Of many requests with one key, to several workers at once and after a restart, all get one answer."""
+    bodies = set()
+    for _ in range(2):
+        with Server(tmp_path, WORKERS="2") as server, ThreadPoolExecutor(8) as pool:
+            server.wait(lambda: len(server.workers()) == 2, 20)
+            keyed = {"Idempotency-Key": "one", "connection": "close"}
+            answers = list(pool.map(lambda _: post(server, **keyed), range(12)))  # noqa: B023
+            assert {each.status_code for each in answers} == {200}
+            bodies |= {each.content for each in answers}
+            rows = server.http.get("/predictions?limit=100").json()["items"]
+    assert len(bodies) == 1
+    assert [row["code"] for row in rows].count("ok") == 1
+    assert [row["code"] for row in rows].count("replayed") == 23
+
+
+@pytest.mark.postgres
+def test_the_store_changes_no_number(tmp_path: Path, postgres_url: str) -> None:
+    """On PostgreSQL the same bytes give the same numbers as on SQLite."""
+    answers = []
+    for url in (f"sqlite:///{tmp_path / 'other.db'}", postgres_url):
+        with Server(tmp_path, AUDIT_URL=url) as server:
+            answers.append(post(server).json())
+            assert server.http.get(f"/predictions/{answers[-1]['id']}").json() == answers[-1]
+    for answer in answers:
+        del answer["id"], answer["created"]
+    assert answers[0] == answers[1]
+
+
+def test_a_batch_has_its_limits(tmp_path: Path) -> None:
+    """More records than allowed, or more bytes, refuse the batch as a whole; a WFDB pair is one record of it."""
+    files = [("file", (f"{index}.csv", b"no ecg")) for index in range(3)]
+    pair = [("file", ("a.hea", b"x")), ("file", ("a.dat", b"x")), ("file", ("b.csv", b"x"))]
+    with Server(tmp_path, MAX_BATCH_RECORDS="2", MAX_BATCH_BYTES="100000") as server:
+        assert server.http.post("/predict/batch", files=files).json()["code"] == "too_large"
+        lines = server.http.post("/predict/batch", files=pair).text.splitlines()
+        assert [json.loads(line)["name"] for line in lines] == ["a.hea", "b.csv"]
+        big = server.http.post("/predict/batch", files={"file": bytes(200_000)})
+        assert (big.status_code, big.json()["code"]) == (413, "too_large")
