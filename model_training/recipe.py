@@ -1,4 +1,7 @@
-"""How a recording becomes a tensor, as an experiment states it: input, ordered steps and quality limits, from TOML."""
+"""How a recording becomes a tensor, as an experiment states it in TOML: input, ordered steps, quality limits.
+
+Without a [quality] table the gate's recommended limits hold; the artefact states whichever were used.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ecg.contract import InputFacts, QualityLimits, Step, recipe_digest
 from ecg.leads import LEADS
+from ecg.quality import RECOMMENDED
 
 RECIPES: Final = Path(__file__).parent / "configs" / "recipes"
 
@@ -23,7 +27,7 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     input: InputFacts
     preprocessing: tuple[Step, ...] = Field(min_length=1)
-    quality: QualityLimits
+    quality: QualityLimits = RECOMMENDED
 
 
 @dataclass(frozen=True, slots=True)
