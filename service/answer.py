@@ -60,7 +60,7 @@ def judge(upload: Upload, sha256: str, options: Options, model: Model, abandoned
     watch = Watch(abandoned=abandoned)
     with watch.stage("read"):
         recording = recording_of(upload)
-    assessment = assess(recording, model.predictor, explain=options.explain, stopwatch=watch)
+    assessment = assess(recording, model.predictor, explain=options.explain, kind=options.map, stopwatch=watch)
     return Answered(new_id(), now(), model, sha256, options, assessment, watch.seconds)
 
 

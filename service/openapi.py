@@ -20,6 +20,10 @@ _BINARY: Final = {"type": "string", "format": "binary"}
 _MODEL: Final = {"type": "string", "description": "Model name, or name-version; empty: the service's default model"}
 _EXPLAIN: Final = {"type": "boolean", "default": True, "description": "Attention maps in the answer"}
 _INCLUDE: Final = {"type": "string", "description": "signal, beat, or both, comma-separated"}
+_MAP: Final = {
+    "type": "string",
+    "description": "attention (where the network looked) or risk (what moved the risk); empty: the contract's own",
+}
 _FORM: Final = {
     "type": "object",
     "properties": {
@@ -33,6 +37,7 @@ _FORM: Final = {
         "model": {**_MODEL, "example": ""},
         "explain": _EXPLAIN,
         "include": {**_INCLUDE, "example": ""},
+        "map": {**_MAP, "example": ""},
     },
 }
 _MANY: Final = {
@@ -42,6 +47,7 @@ _MANY: Final = {
         "file": {**_BINARY, "description": "A zip of many records; or send this field once a file"},
         "model": {**_MODEL, "example": ""},
         "explain": _EXPLAIN,
+        "map": {**_MAP, "example": ""},
     },
 }
 
@@ -64,7 +70,7 @@ _IDS: Final = [
     _header("X-Request-ID", "Echoed; made when absent"),
     _header("X-Correlation-ID", "Echoed; made when absent"),
 ]
-_OPTIONS: Final = [_query("model", _MODEL), _query("explain", _EXPLAIN)]
+_OPTIONS: Final = [_query("model", _MODEL), _query("explain", _EXPLAIN), _query("map", _MAP)]
 
 
 def _problem(text: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from ecg.contract import MapKind
 from ecg.errors import Malformed, TooLarge
 from service.refusals import ClientClosed, MediaTypeUnsupported, RequestInvalid, UploadMissing, UploadTimeout
 
@@ -38,10 +39,12 @@ class Options:
     model: str | None = None
     explain: bool = True
     include: frozenset[Include] = frozenset()
+    map: MapKind | None = None
 
     @property
     def text(self) -> str:
-        return f"{self.model or ''}|{self.explain}|{','.join(sorted(self.include))}"
+        words = [self.model or "", str(self.explain), ",".join(sorted(self.include))]
+        return "|".join([*words, self.map.value] if self.map else words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,7 @@ def options(fields: Mapping[str, str]) -> Options:
         model=fields.get("model") or None,
         explain=_flag("explain", fields.get("explain", "true")),
         include=_included(fields.get("include", "")),
+        map=_map(fields.get("map", "").strip()),
     )
 
 
@@ -167,6 +171,12 @@ def _flag(name: str, text: str) -> bool:
     if text.strip().lower() in (*_TRUE, *_FALSE):
         return text.strip().lower() in _TRUE
     raise RequestInvalid(f"{name} must be true or false", parameter=name)
+
+
+def _map(text: str) -> MapKind | None:
+    if text and text not in set(MapKind):
+        raise RequestInvalid(f"map must be one of {', '.join(MapKind)}", parameter="map")
+    return MapKind(text) if text else None
 
 
 def _included(text: str) -> frozenset[Include]:

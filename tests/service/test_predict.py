@@ -137,6 +137,16 @@ def test_options(server: Server) -> None:
     Answer.model_validate(full)
 
 
+def test_either_kind_of_map(server: Server) -> None:
+    """`map` chooses the kind and changes nothing else; without it the contract's own comes; no other word is taken."""
+    assert CSV
+    told = {kind: post(server, CSV.data, map=kind).json() for kind in ("attention", "risk", "")}
+    assert [told[kind]["attention"]["faithfulness"]["kind"] for kind in ("attention", "risk")] == ["attention", "risk"]
+    assert told[""]["attention"] == told["attention"]["attention"] != told["risk"]["attention"]
+    assert told["risk"]["risk"] == told["attention"]["risk"]
+    problem(post(server, CSV.data, map="magic"), 422, "request_invalid")
+
+
 def test_ids_are_echoed_always(server: Server) -> None:
     """Request and correlation ids come back on answers and refusals, and are made when absent or no plain text."""
     sent = {"X-Request-ID": "r-1", "X-Correlation-ID": "c-1"}
