@@ -1,0 +1,1 @@
+"""People, recordings and outcomes whose true answer is known. Everything made here is SIMULATED."""
