@@ -76,7 +76,7 @@ def _reload_on_hangup(home: house.House) -> None:
 def _problem(request: Request, error: EcgError) -> Response:
     way = trail.of(request)
     way.code = problems.code_for(error)
-    return problems.response(error, way.request_id)
+    return problems.response(error, way.request_id, way.accept)
 
 
 async def _refused(request: Request, error: Any) -> Response:

@@ -97,7 +97,7 @@ class _Outgoing:
         self._trail.code = problems.code_for(error)
         if isinstance(error, StoreUnavailable):
             self._trail.settled = True
-        response = problems.response(error, self._trail.request_id)
+        response = problems.response(error, self._trail.request_id, self._trail.accept)
         await response(self._scope, self._receive, self.send)
         self._replaced = True
 

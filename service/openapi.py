@@ -9,8 +9,11 @@ from fastapi import FastAPI
 from service import samples
 from service.problems import MEDIA_TYPE
 from service.schemas import Answer, Problem
-from service.uploads import MULTIPART, RAW_TYPES
+from service.uploads import MULTIPART, RAW_TYPES, REFERENCE
 
+_FHIR_REFUSAL: Final = {
+    "application/fhir+json": {"schema": {"type": "object", "description": "The same as an OperationOutcome"}}
+}
 FIRST_PROBLEM: Final = 400
 TITLE: Final = "ECG heart-failure risk"
 DESCRIPTION: Final = """Heart-failure risk from one 12-lead ECG. Post a file in any accepted format; its content counts.
@@ -19,6 +22,11 @@ An example of each format: `GET /samples/{format}`. Mind `intended_use` and `war
 _BINARY: Final = {"type": "string", "format": "binary"}
 _MODEL: Final = {"type": "string", "description": "Model name, or name-version; empty: the service's default model"}
 _EXPLAIN: Final = {"type": "boolean", "default": True, "description": "Attention maps in the answer"}
+_REFERENCE: Final = {
+    "type": "string",
+    "pattern": f"^({REFERENCE})?$",
+    "description": "Your own reference (order or accession number), shown in PDF, SVG and FHIR; no patient data",
+}
 _INCLUDE: Final = {"type": "string", "description": "signal, beat, or both, comma-separated"}
 _MAP: Final = {
     "type": "string",
@@ -37,6 +45,7 @@ _FORM: Final = {
         "model": {**_MODEL, "example": ""},
         "explain": _EXPLAIN,
         "include": {**_INCLUDE, "example": ""},
+        "reference": {**_REFERENCE, "example": ""},
         "map": {**_MAP, "example": ""},
     },
 }
@@ -123,6 +132,7 @@ PREDICT: Final[dict[str, Any]] = {
             _header("Idempotency-Key", "A repeated key with the same bytes returns the stored answer"),
             *_OPTIONS,
             _query("include", _INCLUDE),
+            _query("reference", _REFERENCE),
         ],
         "requestBody": {
             "required": True,
@@ -157,7 +167,7 @@ def describe(app: FastAPI) -> None:
         for operation in (each for path in document["paths"].values() for each in path.values()):
             for status, response in operation["responses"].items():
                 if int(status) >= FIRST_PROBLEM and "application/json" in response.get("content", {}):
-                    response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+                    response["content"] = {MEDIA_TYPE: response["content"]["application/json"], **_FHIR_REFUSAL}
         return document
 
     app.openapi = told  # type: ignore[method-assign]

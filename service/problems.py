@@ -11,6 +11,9 @@ from starlette.responses import Response
 from ecg import errors as core
 from ecg.errors import EcgError
 from service import refusals as door
+from service.fhir import codes as fhir
+from service.fhir.outcome import outcome
+from service.representations import negotiate
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RESERVED: Final = {"type", "title", "status", "detail", "code", "request_id", "quality", "report", "problems"}
@@ -126,6 +129,17 @@ def headers_for(error: EcgError) -> dict[str, str]:
     return {}
 
 
-def response(error: EcgError, request_id: str) -> Response:
-    body = orjson.dumps(document(error, request_id), option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, row_for(error).status, headers_for(error), MEDIA_TYPE)
+def response(error: EcgError, request_id: str, accept: str | None = None) -> Response:
+    """As problem+json; as an OperationOutcome where the caller likes FHIR best."""
+    told, media_type = document(error, request_id), MEDIA_TYPE
+    if _likes_fhir(accept):
+        told, media_type = outcome(told), fhir.MEDIA_TYPE
+    body = orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, row_for(error).status, headers_for(error), media_type)
+
+
+def _likes_fhir(accept: str | None) -> bool:
+    try:
+        return negotiate(accept).MEDIA_TYPE == fhir.MEDIA_TYPE
+    except door.NotAcceptable:
+        return False

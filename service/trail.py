@@ -30,6 +30,7 @@ class Trail:
     request_id: str
     correlation_id: str
     action: Action | None
+    accept: str | None = None
     started: float = field(default_factory=time.perf_counter)
     caller: str = UNKNOWN_CALLER
     code: str = OK
@@ -58,7 +59,8 @@ def begin(scope: Scope) -> Trail:
     headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name.startswith(b"x-")}
     request_id = _fit(headers.get(b"x-request-id")) or new_id()
     correlation_id = _fit(headers.get(b"x-correlation-id")) or new_id()
-    return Trail(request_id, correlation_id, _action(scope))
+    accept = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"), None)
+    return Trail(request_id, correlation_id, _action(scope), accept)
 
 
 def of(request: HTTPConnection) -> Trail:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,6 +27,9 @@ RAW_TYPES: Final = (
 _FORM_OVERHEAD_BYTES: Final = 64 * 1024
 _MOST_FIELDS: Final = 20
 _LONGEST_FIELD_BYTES: Final = 4_096
+# No blanks and no letters beyond ASCII: room for a number of the caller's, hardly for a name.
+REFERENCE: Final = "[A-Za-z0-9._:/-]{1,64}"
+_REFERENCE: Final = re.compile(REFERENCE)
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -40,11 +44,14 @@ class Options:
     explain: bool = True
     include: frozenset[Include] = frozenset()
     map: MapKind | None = None
+    # The caller's own word for this ECG (an order or accession number), printed on reports; no person.
+    reference: str = ""
 
     @property
     def text(self) -> str:
         words = [self.model or "", str(self.explain), ",".join(sorted(self.include))]
-        return "|".join([*words, self.map.value] if self.map else words)
+        words += [self.map.value] if self.map else []
+        return "|".join([*words, f"reference={self.reference}"] if self.reference else words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +171,14 @@ def options(fields: Mapping[str, str]) -> Options:
         explain=_flag("explain", fields.get("explain", "true")),
         include=_included(fields.get("include", "")),
         map=_map(fields.get("map", "").strip()),
+        reference=_reference(fields.get("reference", "").strip()),
     )
+
+
+def _reference(text: str) -> str:
+    if text and not _REFERENCE.fullmatch(text):
+        raise RequestInvalid(f"reference must match {REFERENCE}", parameter="reference")
+    return text
 
 
 def _flag(name: str, text: str) -> bool:

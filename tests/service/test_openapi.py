@@ -50,7 +50,7 @@ def test_every_operation_is_named_and_told() -> None:
         assert {200, 422, 429, 500, 503} <= told
         for status, response in each["responses"].items():
             if int(status) >= 400:
-                assert list(response["content"]) == ["application/problem+json"]
+                assert list(response["content"]) == ["application/problem+json", "application/fhir+json"]
 
 
 @pytest.fixture(scope="module")
