@@ -43,6 +43,10 @@ class Chance:
         start = _mix(np.array([seed], dtype=np.int64).astype(np.uint64) ^ _named(purpose))
         return cls(_mix(start + numbers.astype(np.uint64) * _GOLDEN))
 
+    def within(self, seed: int, purpose: str) -> Chance:
+        """The same people's draws for something else, such as one recording among many."""
+        return Chance(_mix(self.keys ^ _mix(np.array([seed], dtype=np.int64).astype(np.uint64) ^ _named(purpose))))
+
     def uniform(self, name: str, count: int | None = None) -> Floats:
         """Strictly between 0 and 1; (n,) or, with `count`, (n, count)."""
         columns = np.arange(1 if count is None else count, dtype=np.uint64)

@@ -60,10 +60,14 @@ PACED: Final = (
     (0.72, 0.120, 0.85, -55, -40),
     (0.86, 0.080, 0.30, -70, -25),
 )
+# Where a ventricular ectopic beat starts: left ventricle, right ventricular apex, outflow tract.
 PVC: Final = (
-    (0.30, 0.160, 1.60, -160, -30),
-    (0.62, 0.170, 1.90, -150, -20),
+    ((0.30, 0.160, 1.00, 165, -30), (0.62, 0.170, 1.20, 150, -20)),
+    ((0.30, 0.160, 1.10, -25, -45), (0.62, 0.170, 1.30, -45, -30)),
+    ((0.30, 0.160, 1.10, -50, 50), (0.62, 0.170, 1.30, -70, 60)),
 )
+PVC_S: Final = 0.160
+_PVC_T_MV: Final = 0.55
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,13 +77,6 @@ class Kernels:
     centre_s: Floats
     rise_s: Floats
     fall_s: Floats
-    vector_mv: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Plateau:
-    """The ST segment: a vector held between the end of QRS and the rise of T."""
-
     vector_mv: Floats
 
 
@@ -116,6 +113,7 @@ def qrs(traits: pd.DataFrame) -> Kernels:
     shape = _activation(traits)
     _fascicles(shape, traits)
     _scars(shape, traits)
+    shape = _pre_excited(shape, traits)
     own = person(traits)
     n, k = shape.shape[:2]
     shape[:, :, 0] += own.normal("qrs centre", k) * 0.012
@@ -134,6 +132,33 @@ def _activation(traits: pd.DataFrame) -> Floats:
     condition = traits["condition"].to_numpy()
     paced = traits["paced"].to_numpy(bool)
     return tables[np.select([paced, condition == "lbbb", condition == "rbbb"], [3, 2, 1], 0)].copy()
+
+
+def _pre_excited(shape: Floats, traits: pd.DataFrame) -> Floats:
+    """A sixth kernel, the slow delta wave, which pushes the rest of the complex back; of no height in anyone else."""
+    delta = traits["pre_excitation"].to_numpy(bool)
+    left = person(traits).uniform("pathway") < 0.6
+    slow = np.zeros((len(shape), 1, 5))
+    slow[:, 0, :2] = (0.20, 0.09)
+    slow[delta, 0, 2] = 0.42
+    slow[:, 0, 3] = np.where(left, 75, -25)
+    slow[:, 0, 4] = np.where(left, 35, 10)
+    shape[delta, :, 0] = 0.26 + 0.74 * shape[delta, :, 0]
+    shape[delta, :, 1] *= 0.74
+    return np.concatenate([shape, slow], axis=1)
+
+
+def pvc(traits: pd.DataFrame) -> tuple[Kernels, Floats]:
+    """The ectopic complex and the vector of its T wave, which points the other way."""
+    own = person(traits)
+    shape = np.array(PVC, dtype=np.float64)[(own.uniform("pvc focus") * len(PVC)).astype(int)]
+    shape[:, :, 3:] += own.normal("pvc direction", 2)[:, None] * 12.0
+    size = shape[:, :, 2] * np.sqrt(traits["volt"].to_numpy())[:, None]
+    vector = direction(shape[:, :, 3], shape[:, :, 4]) * size[:, :, None]
+    mean = vector.mean(axis=1)
+    t = -_PVC_T_MV * mean / np.linalg.norm(mean, axis=1, keepdims=True)
+    width = shape[:, :, 1] * PVC_S
+    return Kernels(shape[:, :, 0] * PVC_S, width, width, vector), t
 
 
 def _fascicles(shape: Floats, traits: pd.DataFrame) -> None:

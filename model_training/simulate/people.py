@@ -5,10 +5,10 @@ Every number is a design constant within published ranges; correlations come fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,7 @@ def draw(n: int, seed: int, first: int = 0, prevalence: Mapping[str, float] | No
     share = {**PREVALENCE, **(prevalence or {})}
     age_years = np.clip(60 + 10 * chance.normal("age"), 35, 85)
     latents = _latents(chance, age_years, share["lvh"])
-    columns: dict[str, NDArray[np.generic]] = {
+    columns: dict[str, NDArray[Any]] = {
         "person": np.arange(first, first + n),
         "person_key": chance.keys,
         "age_years": age_years,
@@ -80,45 +80,45 @@ def _latents(chance: Chance, age_years: Floats, heavy: float) -> _Latents:
     return _Latents(a, male, mass, fibrosis, atrial, 0.30 * a + 0.15 * male + chance.normal("ischaemia"))
 
 
-def _findings(chance: Chance, l: _Latents, share: Mapping[str, float]) -> dict[str, NDArray[np.generic]]:  # noqa: E741
+def _findings(chance: Chance, hidden: _Latents, share: Mapping[str, float]) -> dict[str, NDArray[Any]]:
     """Who has what; the few that exclude each other are settled in a fixed order."""
 
     def has(name: str, slope: Floats | float = 0.0) -> Bools:
         return np.asarray(chance.uniform(name) < expit(logit(share[name]) + slope))
 
-    paced = has("paced", 0.6 * l.a + 0.3 * l.fibrosis)
-    pre_excitation = has("pre_excitation", -0.3 * l.a) & ~paced
+    paced = has("paced", 0.6 * hidden.a + 0.3 * hidden.fibrosis)
+    pre_excitation = has("pre_excitation", -0.3 * hidden.a) & ~paced
     free = ~paced & ~pre_excitation
-    lbbb = has("lbbb", 0.55 * l.a + 0.8 * l.fibrosis + 0.3 * l.mass) & free
-    rbbb = has("rbbb", 0.45 * l.a + 0.3 * l.male) & free & ~lbbb
-    lafb = has("lafb", 0.4 * l.a + 0.4 * l.fibrosis + 0.4 * rbbb) & free & ~lbbb
-    flutter = has("flutter", 0.6 * l.a + 0.6 * l.atrial)
-    af = has("af", 0.75 * l.a + 0.7 * l.atrial) & ~flutter & ~pre_excitation
+    lbbb = has("lbbb", 0.55 * hidden.a + 0.8 * hidden.fibrosis + 0.3 * hidden.mass) & free
+    rbbb = has("rbbb", 0.45 * hidden.a + 0.3 * hidden.male) & free & ~lbbb
+    lafb = has("lafb", 0.4 * hidden.a + 0.4 * hidden.fibrosis + 0.4 * rbbb) & free & ~lbbb
+    flutter = has("flutter", 0.6 * hidden.a + 0.6 * hidden.atrial)
+    af = has("af", 0.75 * hidden.a + 0.7 * hidden.atrial) & ~flutter & ~pre_excitation
     sinus = ~af & ~flutter & ~paced & ~pre_excitation
-    complete = has("complete", 0.5 * l.a + 0.5 * l.fibrosis) & sinus
-    mobitz = has("mobitz", 0.4 * l.a + 0.5 * l.fibrosis) & sinus & ~complete
+    complete = has("complete", 0.5 * hidden.a + 0.5 * hidden.fibrosis) & sinus
+    mobitz = has("mobitz", 0.4 * hidden.a + 0.5 * hidden.fibrosis) & sinus & ~complete
     normal = free & ~lbbb & ~rbbb
-    inferior = has("acute_inferior_mi", 0.8 * l.ischaemia) & normal
-    anterior = has("acute_anterior_mi", 0.8 * l.ischaemia) & normal & ~inferior
+    inferior = has("acute_inferior_mi", 0.8 * hidden.ischaemia) & normal
+    anterior = has("acute_anterior_mi", 0.8 * hidden.ischaemia) & normal & ~inferior
     acute = inferior | anterior
     return {
         "condition": np.select([lbbb, rbbb], ["lbbb", "rbbb"], "normal").astype(object),
         "lafb": lafb,
-        "lpfb": has("lpfb", 0.3 * l.fibrosis) & free & ~lbbb & ~lafb,
+        "lpfb": has("lpfb", 0.3 * hidden.fibrosis) & free & ~lbbb & ~lafb,
         "af": af,
         "flutter": flutter,
         "paced": paced,
         "pre_excitation": pre_excitation,
-        "pvc": has("pvc", 0.3 * l.a + 0.5 * l.fibrosis) & ~paced,
-        "pac": has("pac", 0.4 * l.a + 0.5 * l.atrial) & sinus & ~complete & ~mobitz,
-        "old_inferior_mi": has("old_inferior_mi", 0.9 * l.ischaemia + 0.4 * l.male) & free & ~lbbb & ~acute,
-        "old_anterior_mi": has("old_anterior_mi", 0.9 * l.ischaemia + 0.4 * l.male) & free & ~lbbb & ~acute,
+        "pvc": has("pvc", 0.3 * hidden.a + 0.5 * hidden.fibrosis) & ~paced,
+        "pac": has("pac", 0.4 * hidden.a + 0.5 * hidden.atrial) & sinus & ~complete & ~mobitz,
+        "old_inferior_mi": has("old_inferior_mi", 0.9 * hidden.ischaemia + 0.4 * hidden.male) & free & ~lbbb & ~acute,
+        "old_anterior_mi": has("old_anterior_mi", 0.9 * hidden.ischaemia + 0.4 * hidden.male) & free & ~lbbb & ~acute,
         "acute_inferior_mi": inferior,
         "acute_anterior_mi": anterior,
-        "pericarditis": has("pericarditis", -0.4 * l.a) & normal & ~acute,
-        "hyperkalaemia": has("hyperkalaemia", 0.2 * l.a) & normal & ~acute,
+        "pericarditis": has("pericarditis", -0.4 * hidden.a) & normal & ~acute,
+        "hyperkalaemia": has("hyperkalaemia", 0.2 * hidden.a) & normal & ~acute,
         "av_block": np.select([complete, mobitz], ["complete", "mobitz"], "").astype(object),
-        "low_voltage": has("low_voltage", 0.2 * l.fibrosis),
+        "low_voltage": has("low_voltage", 0.2 * hidden.fibrosis),
     }
 
 
@@ -128,14 +128,16 @@ def _spread(chance: Chance, name: str, mean: Floats | float, sd: float, low: flo
 
 def _intervals(
     chance: Chance,
-    l: _Latents,
-    t: Mapping[str, NDArray[np.generic]],  # noqa: E741
-) -> dict[str, NDArray[np.generic]]:
+    hidden: _Latents,
+    t: Mapping[str, NDArray[Any]],
+) -> dict[str, NDArray[Any]]:
     """Rate, PR, P, QRS, QT. QT follows Bazett between 50 and 90 beats a minute, Fridericia outside."""
     lbbb, rbbb, kalium, paced, delta = (
         t["condition"] == "lbbb", t["condition"] == "rbbb", t["hyperkalaemia"], t["paced"], t["pre_excitation"],
     )  # fmt: skip
-    narrow = _spread(chance, "qrs", 90 + 5 * l.male + 2.5 * l.mass + 2.5 * l.fibrosis + 8 * t["lafb"], 8, 70, 118)
+    narrow = _spread(
+        chance, "qrs", 90 + 5 * hidden.male + 2.5 * hidden.mass + 2.5 * hidden.fibrosis + 8 * t["lafb"], 8, 70, 118
+    )
     wide = {
         "lbbb": _spread(chance, "qrs lbbb", 146.0, 12, 122, 185),
         "rbbb": _spread(chance, "qrs rbbb", 138.0, 10, 121, 170),
@@ -149,38 +151,40 @@ def _intervals(
     qrs = np.select(chosen, [wide[k] for k in ("lbbb", "rbbb", "paced", "delta", "kalium", "escape")], narrow)
     fast = np.select([t["af"], t["flutter"]], [16.0, 20.0], 0.0)
     acute = t["acute_inferior_mi"] | t["acute_anterior_mi"] | t["pericarditis"]
-    rate = _spread(chance, "rate", 66 + fast + 1.5 * l.fibrosis + 10 * acute, 10, 42, 125)
+    rate = _spread(chance, "rate", 66 + fast + 1.5 * hidden.fibrosis + 10 * acute, 10, 42, 125)
     rate = np.where(t["av_block"] == "complete", _spread(chance, "escape rate", 41.0, 5, 30, 55), rate)
     rate = np.where(paced, _spread(chance, "paced rate", 68.0, 6, 60, 90), rate)
-    mean = 415 + 8.0 * ~l.male + 6 * l.fibrosis + 4 * l.mass
+    mean = 415 + 8.0 * ~hidden.male + 6 * hidden.fibrosis + 4 * hidden.mass
     qtc = np.clip(mean + 17 * chance.normal("qtc") + np.maximum(0, 0.45 * (qrs - 100)), 360, 540)
     qt = np.where((rate >= 50) & (rate <= 90), qtc * np.sqrt(60 / rate), qtc * np.cbrt(60 / rate))
-    pr = _spread(chance, "pr", 162 + 7 * l.a + 8 * l.atrial + 25 * kalium, 20, 110, 320)
+    pr = _spread(chance, "pr", 162 + 7 * hidden.a + 8 * hidden.atrial + 25 * kalium, 20, 110, 320)
     return {
         "heart_rate_bpm": rate,
         "pr_ms": np.where(delta, _spread(chance, "pr delta", 100.0, 8, 80, 118), pr),
-        "p_ms": np.minimum(_spread(chance, "p", 104 + 2 * l.a + 7 * l.atrial, 9, 75, 160), np.where(delta, 85, 160)),
+        "p_ms": np.minimum(
+            _spread(chance, "p", 104 + 2 * hidden.a + 7 * hidden.atrial, 9, 75, 160), np.where(delta, 85, 160)
+        ),
         "qrs_ms": qrs,
         "qt_ms": qt,
         "qtc_ms": qtc,
         "pvc_rate": t["pvc"] * (0.06 + 0.19 * chance.uniform("pvc rate")),
-        "rsa": np.clip(0.045 - 0.012 * l.a, 0.005, 0.08),
+        "rsa": np.clip(0.045 - 0.012 * hidden.a, 0.005, 0.08),
     }
 
 
 def _voltages(
     chance: Chance,
-    l: _Latents,
-    t: Mapping[str, NDArray[np.generic]],  # noqa: E741
-) -> dict[str, NDArray[np.generic]]:
+    hidden: _Latents,
+    t: Mapping[str, NDArray[Any]],
+) -> dict[str, NDArray[Any]]:
     body = np.exp(-0.02 + 0.14 * chance.normal("body"))
-    lean = -6 * l.a - 5 * l.mass - 4 * l.fibrosis - 12
+    lean = -6 * hidden.a - 5 * hidden.mass - 4 * hidden.fibrosis - 12
     turn = np.clip(lean + 22 * chance.normal("axis"), -85, 60)
     wide, hemi = (t["condition"] == "lbbb") | t["paced"], t["lafb"] | t["lpfb"]
     return {
         "p_amp": np.exp(0.18 * chance.normal("p amplitude")) * np.where(t["hyperkalaemia"], 0.4, 1.0),
-        "left_atrial": np.exp(0.35 * l.atrial + 0.15 * chance.normal("left atrium")),
-        "volt": np.exp(0.16 * l.mass + 0.10 * chance.normal("volt")),
+        "left_atrial": np.exp(0.35 * hidden.atrial + 0.15 * chance.normal("left atrium")),
+        "volt": np.exp(0.16 * hidden.mass + 0.10 * chance.normal("volt")),
         "body": body * np.where(t["low_voltage"], 0.38 + 0.08 * chance.uniform("low voltage"), 1.0),
         "axis_rotation_deg": np.select([hemi, wide], [0.25 * turn, 0.5 * turn], turn),
     }
@@ -188,19 +192,19 @@ def _voltages(
 
 def _repolarisation(
     chance: Chance,
-    l: _Latents,
-    t: Mapping[str, NDArray[np.generic]],  # noqa: E741
-) -> dict[str, NDArray[np.generic]]:
+    hidden: _Latents,
+    t: Mapping[str, NDArray[Any]],
+) -> dict[str, NDArray[Any]]:
     """T wave and ST segment; discordant after a left bundle block or a paced beat."""
-    strain = expit(2.2 * (l.mass - 1.7) + 0.8 * l.ischaemia - 0.5)
-    size = np.clip(0.42 - 0.05 * l.fibrosis - 0.04 * l.ischaemia + 0.09 * chance.normal("t"), 0.10, 0.75)
-    azimuth = 38 + 14 * chance.normal("t azimuth") + 75 * strain + 10 * np.maximum(0, l.ischaemia)
+    strain = expit(2.2 * (hidden.mass - 1.7) + 0.8 * hidden.ischaemia - 0.5)
+    size = np.clip(0.42 - 0.05 * hidden.fibrosis - 0.04 * hidden.ischaemia + 0.09 * chance.normal("t"), 0.10, 0.75)
+    azimuth = 38 + 14 * chance.normal("t azimuth") + 75 * strain + 10 * np.maximum(0, hidden.ischaemia)
     elevation = 32 + 9 * chance.normal("t elevation") - 18 * strain
     inferior, anterior = t["old_inferior_mi"], t["old_anterior_mi"]
     discordant, rbbb, kalium = (t["condition"] == "lbbb") | t["paced"], t["condition"] == "rbbb", t["hyperkalaemia"]
     u, v = chance.normal("t own azimuth"), chance.normal("t own elevation")
     kinds: list[Bools] = [np.asarray(k, bool) for k in (discordant, inferior, anterior, rbbb)]
-    depth = np.maximum(0, 0.018 * l.ischaemia + 0.09 * strain + 0.015 * chance.normal("st"))
+    depth = np.maximum(0, 0.018 * hidden.ischaemia + 0.09 * strain + 0.015 * chance.normal("st"))
     quiet = discordant | t["acute_inferior_mi"] | t["acute_anterior_mi"] | t["pericarditis"]
     return {
         "strain": strain,
@@ -216,12 +220,12 @@ def _repolarisation(
     }
 
 
-def _injury(chance: Chance, t: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+def _injury(chance: Chance, t: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """ST elevation and where it points: inferior wall, anterior wall, or the whole pericardium."""
     kinds: list[Bools] = [np.asarray(t[k], bool) for k in ("acute_inferior_mi", "acute_anterior_mi", "pericarditis")]
-    size: Callable[[float], Floats] = lambda mean: mean * np.exp(0.3 * chance.normal("injury"))  # noqa: E731
+    spread = np.exp(0.3 * chance.normal("injury"))
     return {
-        "st_elevation_mv": np.select(kinds, [size(0.22), size(0.26), size(0.13)], 0.0),
+        "st_elevation_mv": np.select(kinds, [0.22 * spread, 0.26 * spread, 0.13 * spread], 0.0),
         "st_azimuth_deg": np.select(kinds, [150.0, 70.0, 12.0], 0.0),
         "st_elevation_deg": np.select(kinds, [68.0, 5.0, 45.0], 0.0),
     }

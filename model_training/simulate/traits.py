@@ -1,4 +1,4 @@
-"""What a reader with a perfect tracing would measure: axis, voltages, QRS-T angle and P terminal force, without noise."""
+"""What a reader with a perfect tracing would measure: axis, voltages, QRS-T angle, P terminal force."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def dipole(bells: Kernels, time_s: Floats) -> Floats:
 
 
 def _of_some(traits: pd.DataFrame) -> dict[str, Floats]:
-    field, time_s = kernels.lead_field(traits), np.arange(_SAMPLES) * _STEP_S
+    field = kernels.lead_field(traits)
+    time_s: Floats = np.arange(_SAMPLES, dtype=np.float64) * _STEP_S
     qrs = dipole(kernels.qrs(traits), time_s)
     leads_mv = twelve(field @ qrs)
     p_in_v1 = (field @ dipole(kernels.p_wave(traits), time_s))[:, 2]
