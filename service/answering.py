@@ -35,6 +35,7 @@ class Question:
     options: Options
     representation: Representation
     sha256: str
+    purpose: str = ""  # which door it came through, where the answer's media type does not tell
 
 
 async def answer(house: House, request: Request, trail: Trail, question: Question) -> Response:
@@ -59,7 +60,7 @@ def claim_of(key: str | None, question: Question) -> Claim | None:
         return None
     if not 0 < len(key) <= _LONGEST_KEY:
         raise RequestInvalid(f"Idempotency-Key must have 1 to {_LONGEST_KEY} characters", parameter="Idempotency-Key")
-    text = f"{question.sha256}|{question.options.text}|{question.representation.MEDIA_TYPE}"
+    text = f"{question.sha256}|{question.options.text}|{question.representation.MEDIA_TYPE}{question.purpose}"
     return Claim(question.caller.name, _hash(key), _hash(text))
 
 

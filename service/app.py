@@ -19,7 +19,7 @@ from service import house, logs, openapi, problems, trail
 from service.answering import note_refusal
 from service.envelope import Envelope
 from service.refusals import InternalError, MethodNotAllowed, NotFound, RequestInvalid
-from service.routes import batch, formats, health, models, pages, predict, predictions
+from service.routes import batch, cds, formats, health, models, pages, predict, predictions
 from service.settings import Settings, load
 
 _log = structlog.get_logger("service.app")
@@ -54,7 +54,7 @@ def create_app(settings: Settings, *, on_signals: bool = False) -> FastAPI:
     app.add_middleware(Envelope, store=home.store, metrics=home.metrics, tracing=home.tracing)
     for error, handler in ((EcgError, _refused), (HTTPException, _http), (RequestValidationError, _invalid)):
         app.add_exception_handler(error, handler)
-    for each in (predict, batch, models, predictions, formats, health, pages):
+    for each in (predict, batch, models, predictions, cds, formats, health, pages):
         app.include_router(each.router)
     pages.mount_files(app)
     openapi.describe(app)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from service import samples
+from service.cds import Call, Cards
 from service.problems import MEDIA_TYPE
 from service.schemas import Answer, Problem
 from service.uploads import MULTIPART, RAW_TYPES, REFERENCE
@@ -154,6 +155,19 @@ BATCH: Final[dict[str, Any]] = {
             "required": True,
             "content": {MULTIPART: {"schema": _MANY}, "application/zip": {"schema": _BINARY}},
         },
+    },
+}
+
+
+CDS: Final[dict[str, Any]] = {
+    "responses": {
+        200: {"description": "Cards; none where there is no ECG", "model": Cards},
+        **_UPLOAD_PROBLEMS,
+        412: _problem("The prefetch is missing"),
+    },
+    "openapi_extra": {
+        "parameters": _IDS,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": Call.model_json_schema()}}},
     },
 }
 

@@ -56,6 +56,7 @@ TABLE: Final[dict[type[EcgError], Row]] = {
     ),
     door.RequestInvalid: Row(422, "Invalid request", "A parameter has a value that it may not have."),
     door.UploadMissing: Row(400, "No recording in the request", "Send `file`, or `header` and `signal`, or raw bytes."),
+    door.PrefetchMissing: Row(412, "Prefetch missing", "The CDS Hooks call lacks the prefetch that discovery names."),
     door.CredentialsMissing: Row(401, "Credentials missing", "Send Authorization: Bearer or X-API-Key."),
     door.CredentialsInvalid: Row(
         401, "Credentials invalid", "The key or token is unknown, expired or not for this service."

@@ -17,6 +17,12 @@ class UploadMissing(Refusal):
     code = "upload_missing"
 
 
+class PrefetchMissing(Refusal):
+    """CDS Hooks' own way to say that the call lacks what the service needs."""
+
+    code = "prefetch_missing"
+
+
 class CredentialsMissing(Refusal):
     code = "credentials_missing"
 

@@ -75,4 +75,6 @@ def _fit(text: str | None) -> str | None:
 def _action(scope: Scope) -> Action | None:
     path = scope["path"].removeprefix(scope.get("root_path", ""))
     found = _ACTIONS.get(path.rstrip("/"))
+    if found is None and path.startswith("/cds-services/"):
+        return Action.PREDICT
     return Action.READ if found is None and path.startswith("/predictions/") else found

@@ -82,7 +82,7 @@ def test_no_request_of_the_schema_breaks_the_service(guarded: tuple[Server, dict
         holds()
 
 
-@pytest.mark.parametrize("path", ["/predict", "/v1/predict", "/predict/batch", "/models/reload"])
+@pytest.mark.parametrize("path", ["/predict", "/v1/predict", "/predict/batch", "/models/reload", "/cds-services/{id}"])
 def test_no_upload_breaks_the_service(guarded: tuple[Server, dict[str, str]], path: str) -> None:
     """schemathesis' own bodies, multipart and raw, and headers: refused or answered as documented."""
     server, key = guarded
