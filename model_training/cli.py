@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from model_training.commands import cohorts
+from model_training.commands import cohorts, pretrain
 
 app = typer.Typer(
     name="model_training",
@@ -14,3 +14,4 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 cohorts.register(app)
+pretrain.register(app)
