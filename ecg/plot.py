@@ -18,30 +18,33 @@ from ecg.explain import Attention
 from ecg.leads import INDEX, LEADS
 from ecg.recording import Samples
 
-_ROWS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
-    "3x4": (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6")),
-    "6x2": tuple(zip(LEADS[:6], LEADS[6:], strict=True)),
-    "12x1": tuple((lead,) for lead in LEADS),
-}
-_SHOWN_S: Final = 10.0
-_MARGIN_MM: Final = 5.0
-_PULSE_MM: Final = 8.0
-_HEADER_MM: Final = 9.0
-_FOOTER_MM: Final = 8.0
-_TRACE_HZ: Final = 250.0
-_BAND_MM: Final = 3.0
-_LEVELS: Final = 10
-_BAND_STEP_MS: Final = 20.0
-# Hundredths of a millimetre as whole numbers keep the file small and its bytes the same everywhere.
-_FINE: Final = 100
-_PAPER: Final = ("#fff", "#f7d4d4", "#e9a3a3", "#111", "#444")
-_ATTENTION: Final = "#0072b2"
-
 
 class Layout(StrEnum):
     THREE_BY_FOUR = "3x4"
     SIX_BY_TWO = "6x2"
     TWELVE_BY_ONE = "12x1"
+
+
+_ROWS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "3x4": (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6")),
+    "6x2": tuple(zip(LEADS[:6], LEADS[6:], strict=True)),
+    "12x1": tuple((lead,) for lead in LEADS),
+}
+SHOWN_S: Final = 10.0
+_ROW_MM: Final = {Layout.THREE_BY_FOUR: 30.0, Layout.SIX_BY_TWO: 24.0, Layout.TWELVE_BY_ONE: 17.0}
+_MARGIN_MM: Final = 5.0
+_PULSE_MM: Final = 8.0
+_HEADER_MM: Final = 9.0
+_FOOTER_MM: Final = 8.0
+_TRACE_HZ: Final = 250.0
+BAND_MM: Final = 3.0
+_LEVELS: Final = 10
+_BAND_STEP_MS: Final = 20.0
+# Hundredths of a millimetre as whole numbers keep the file small and its bytes the same everywhere.
+FINE: Final = 100
+_PAPER: Final = ("#fff", "#f7d4d4", "#e9a3a3", "#111", "#444")
+Steps = NDArray[np.int64]
+_ATTENTION: Final = "#0072b2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,8 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class _Strip:
-    """One stretch of one lead and where it stands on the paper."""
+class Strip:
+    """One stretch of one lead and where it stands on the paper: `x_mm` to its start, `y_mm` down to its zero line."""
 
     lead: str
     start_s: float
@@ -77,11 +80,14 @@ def sheet(
 ) -> str:
     """The recording's first ten seconds. `heading` is the caller's own text; nothing else of it is on the sheet."""
     scale = scale or Scale()
-    strips, height_mm = _arranged(layout, scale, signal_mv.shape[1] / rate_hz, rhythm_lead)
-    width_mm = 2 * _MARGIN_MM + _PULSE_MM + _SHOWN_S * scale.mm_per_s
+    row_mm = _ROW_MM[layout] * max(1.0, scale.mm_per_mv / 10)
+    corner = (_MARGIN_MM + _PULSE_MM, _HEADER_MM)
+    strips = arranged(layout, scale, signal_mv.shape[1] / rate_hz, corner, row_mm, rhythm_lead)
+    height_mm = _HEADER_MM + len({strip.y_mm for strip in strips}) * row_mm + _FOOTER_MM
+    width_mm = 2 * _MARGIN_MM + _PULSE_MM + SHOWN_S * scale.mm_per_s
     parts = [*_opening(width_mm, height_mm, heading), *_grid(width_mm, height_mm)]
     if attention is not None:
-        activation = attention.on_recording(signal_mv.shape[1] / rate_hz, _BAND_STEP_MS)
+        activation = activation_of(attention, signal_mv.shape[1] / rate_hz)
         parts += [f'<g fill="{_ATTENTION}" data-layer="attention" opacity="{opacity:g}">']
         parts += [band for strip in strips for band in _bands(strip, activation, scale)]
         parts += ["</g>"]
@@ -94,25 +100,32 @@ def sheet(
     return "".join([*parts, "</svg>"])
 
 
-def _arranged(layout: Layout, scale: Scale, duration_s: float, rhythm_lead: str) -> tuple[list[_Strip], float]:
+def arranged(
+    layout: Layout,
+    scale: Scale,
+    duration_s: float,
+    corner_mm: tuple[float, float],
+    row_mm: float,
+    rhythm_lead: str = "II",
+) -> list[Strip]:
+    """Rows of `row_mm` below the corner, where the traces begin; what the recording does not reach stays empty."""
     rows = _ROWS[layout.value]
-    row_mm = {Layout.THREE_BY_FOUR: 30.0, Layout.SIX_BY_TWO: 24.0, Layout.TWELVE_BY_ONE: 17.0}[layout]
-    row_mm *= max(1.0, scale.mm_per_mv / 10)
-    left, column_s = _MARGIN_MM + _PULSE_MM, _SHOWN_S / len(rows[0])
+    (left_mm, top_mm), column_s = corner_mm, SHOWN_S / len(rows[0])
+    # A recording of one beat shows that beat of every lead.
+    begins_anew = duration_s <= column_s
     strips = []
     for row, leads in enumerate(rows):
-        y_mm = _HEADER_MM + (row + 0.5) * row_mm
+        y_mm = top_mm + (row + 0.5) * row_mm
         for column, lead in enumerate(leads):
-            start_s = column * column_s
+            start_s = 0.0 if begins_anew else column * column_s
             seconds = min(column_s, duration_s - start_s)
             if seconds > 0:
-                strips.append(_Strip(lead, start_s, seconds, left + start_s * scale.mm_per_s, y_mm))
-    count = len(rows)
+                x_mm = left_mm + column * column_s * scale.mm_per_s
+                strips.append(Strip(lead, start_s, seconds, x_mm, y_mm))
     if layout is not Layout.TWELVE_BY_ONE:
-        y_mm = _HEADER_MM + (count + 0.5) * row_mm
-        strips.append(_Strip(rhythm_lead, 0.0, min(_SHOWN_S, duration_s), left, y_mm))
-        count += 1
-    return strips, _HEADER_MM + count * row_mm + _FOOTER_MM
+        y_mm = top_mm + (len(rows) + 0.5) * row_mm
+        strips.append(Strip(rhythm_lead, 0.0, min(SHOWN_S, duration_s), left_mm, y_mm))
+    return strips
 
 
 def _opening(width_mm: float, height_mm: float, heading: str) -> Iterator[str]:
@@ -139,19 +152,24 @@ def _grid(width_mm: float, height_mm: float) -> Iterator[str]:
         yield f'<path d="{"".join(lines[every])}" stroke="{colour}" stroke-width="{width}" fill="none"/>'
 
 
-def _trace(strip: _Strip, signal_mv: Samples, rate_hz: float, scale: Scale) -> str:
-    """Whole hundredths of a millimetre, each point told by its distance from the one before."""
+def trace(strip: Strip, signal_mv: Samples, rate_hz: float, scale: Scale) -> tuple[Steps, Steps]:
+    """The points of a strip, right and down, in whole hundredths of a millimetre."""
     every = max(1, round(rate_hz / _TRACE_HZ))
     first = round(strip.start_s * rate_hz)
     last = first + int(strip.seconds * rate_hz)
     samples = signal_mv[INDEX[strip.lead], first : last + 1 : every].astype(np.float64)
     times = np.arange(samples.size) * every / rate_hz
-    x = np.rint((strip.x_mm + times * scale.mm_per_s) * _FINE).astype(int)
-    y = np.rint((strip.y_mm - samples * scale.mm_per_mv) * _FINE).astype(int)
+    x = np.rint((strip.x_mm + times * scale.mm_per_s) * FINE).astype(np.int64)
+    return x, np.rint((strip.y_mm - samples * scale.mm_per_mv) * FINE).astype(np.int64)
+
+
+def _trace(strip: Strip, signal_mv: Samples, rate_hz: float, scale: Scale) -> str:
+    """Each point told by its distance from the one before."""
+    x, y = trace(strip, signal_mv, rate_hz, scale)
     steps = np.column_stack((np.diff(x), np.diff(y))).ravel().tolist()
     points = " ".join(map(str, steps)).replace(" -", "-")
     return (
-        f'<path data-lead="{strip.lead}" transform="scale({1 / _FINE:g})" stroke-width="{0.25 * _FINE:g}" '
+        f'<path data-lead="{strip.lead}" transform="scale({1 / FINE:g})" stroke-width="{0.25 * FINE:g}" '
         f'd="M{x[0]} {y[0]}l{points}"/>'
     )
 
@@ -166,27 +184,37 @@ def _pulse(y_mm: float, scale: Scale) -> str:
     )
 
 
-def _bands(strip: _Strip, activation: NDArray[np.float64], scale: Scale) -> Iterator[str]:
-    """A band under the trace, as opaque as the activation is high; equal neighbours are drawn as one."""
+def activation_of(attention: Attention, duration_s: float) -> NDArray[np.float64]:
+    return attention.on_recording(duration_s, _BAND_STEP_MS)
+
+
+def bands(strip: Strip, activation: NDArray[np.float64], scale: Scale) -> Iterator[tuple[float, float, float]]:
+    """Where the activation is above zero: left edge, width and opacity; equal neighbours are one band."""
     first = round(strip.start_s * 1000 / _BAND_STEP_MS)
     count = int(strip.seconds * 1000 / _BAND_STEP_MS)
     levels = np.rint(activation[INDEX[strip.lead], first : first + count] * _LEVELS).astype(int)
     edges = np.flatnonzero(np.diff(levels, prepend=-1, append=-1))
     step_mm = _BAND_STEP_MS / 1000 * scale.mm_per_s
-    y_mm = strip.y_mm + _band_below(scale)
     for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if levels[start] > 0:
-            yield (
-                f'<rect x="{strip.x_mm + start * step_mm:.4g}" y="{y_mm:g}" width="{(end - start) * step_mm:.4g}" '
-                f'height="{_BAND_MM:g}" fill-opacity="{levels[start] / _LEVELS:g}"/>'
-            )
+            yield strip.x_mm + start * step_mm, (end - start) * step_mm, float(levels[start] / _LEVELS)
 
 
-def _band_below(scale: Scale) -> float:
+def _bands(strip: Strip, activation: NDArray[np.float64], scale: Scale) -> Iterator[str]:
+    """A band under the trace, as opaque as the activation is high."""
+    y_mm = strip.y_mm + band_below_mm(scale)
+    for x_mm, width_mm, opacity in bands(strip, activation, scale):
+        yield (
+            f'<rect x="{x_mm:.4g}" y="{y_mm:g}" width="{width_mm:.4g}" height="{BAND_MM:g}" '
+            f'fill-opacity="{opacity:g}"/>'
+        )
+
+
+def band_below_mm(scale: Scale) -> float:
     return min(9.0, 0.55 * scale.mm_per_mv + 1.0)
 
 
-def _labels(strips: list[_Strip], attention: Attention | None) -> Iterator[str]:
+def _labels(strips: list[Strip], attention: Attention | None) -> Iterator[str]:
     """Each lead's name and, with an explanation, its weight as a bar and a number."""
     yield f'<g font-size="3.2" fill="{_PAPER[3]}">'
     for strip in strips:
