@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 async def viewer() -> FileResponse:
-    return FileResponse(STATIC / "index.html", headers={"Content-Security-Policy": PAGE_POLICY})
+    return FileResponse(STATIC / "viewer" / "index.html", headers={"Content-Security-Policy": PAGE_POLICY})
 
 
 @router.get("/docs")

@@ -1,0 +1,189 @@
+// The calibrated sheet on a canvas: grid, traces, activation bands, names. Distances are millimetres of paper.
+
+import { rgb, ramp } from "./colours.js";
+import { pulseMm, xOf, yOf } from "./layout.js";
+import { percent, plain } from "./words.js";
+
+/** A CSS inch is 96 px, and a paper's 25.4 mm: at 100 % a second is 25.0 mm wherever the screen tells its size. */
+export const PX_PER_MM = 96 / 25.4;
+const TRACE_MM = 0.3;
+const BAND_MM = 3;
+const BAR_MM = 12;
+const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
+
+export class Paper {
+  #traces = new Map();
+
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d", { alpha: false });
+  }
+
+  /** `scene`: {sheet, wave, second, activation, inBeat, weights, quality, derived, opacity, dark, inks}. */
+  show(scene) {
+    this.scene = scene;
+    this.#traces.clear();
+  }
+
+  /** `view`: {scale: px a mm, xMm, yMm of the top left corner, ratio: device px a px}. */
+  draw(view) {
+    const { context, scene } = this;
+    this.view = view;
+    const unit = view.scale * view.ratio;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.fillStyle = scene.inks["paper-fill"];
+    context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    context.setTransform(unit, 0, 0, unit, -view.xMm * unit, -view.yMm * unit);
+    this.#grid();
+    const strips = scene.sheet.strips.filter((each) => this.#isSeen(each));
+    if (scene.activation) for (const strip of strips) this.#band(strip);
+    for (const strip of strips) this.#pulse(strip);
+    for (const strip of strips) this.#trace(strip);
+    for (const strip of strips) this.#name(strip);
+  }
+
+  #isSeen(strip) {
+    const { sheet } = this.scene;
+    const { xMm, yMm, scale } = this.view;
+    const [width, height] = [this.canvas.width / this.view.ratio / scale, this.canvas.height / this.view.ratio / scale];
+    const right = xOf(sheet, strip, strip.startMs + strip.lengthMs);
+    return right > xMm && strip.xMm - sheet.leftMm < xMm + width && strip.yMm + sheet.rowMm > yMm && strip.yMm - sheet.rowMm < yMm + height;
+  }
+
+  #grid() {
+    const { context, view, scene } = this;
+    const { widthMm, heightMm } = scene.sheet;
+    const left = Math.max(0, view.xMm), top = Math.max(0, view.yMm);
+    const right = Math.min(widthMm, view.xMm + this.canvas.width / view.ratio / view.scale);
+    const bottom = Math.min(heightMm, view.yMm + this.canvas.height / view.ratio / view.scale);
+    // Fine lines a millimetre apart would melt into one tint when they are drawn too close.
+    for (const [everyMm, ink, px] of [[1, "paper-fine", 1], [5, "paper-strong", 1]]) {
+      if (everyMm * view.scale < 2.2) continue;
+      context.beginPath();
+      for (let x = Math.ceil(left / everyMm) * everyMm; x <= right; x += everyMm) {
+        context.moveTo(x, top);
+        context.lineTo(x, bottom);
+      }
+      for (let y = Math.ceil(top / everyMm) * everyMm; y <= bottom; y += everyMm) {
+        context.moveTo(left, y);
+        context.lineTo(right, y);
+      }
+      context.strokeStyle = scene.inks[ink];
+      context.lineWidth = px / view.scale / Math.max(1, view.ratio * 0.75);
+      context.stroke();
+    }
+  }
+
+  #band(strip) {
+    const { context, scene } = this;
+    const { sheet } = scene;
+    const top = bandTop(sheet, strip);
+    context.globalAlpha = scene.opacity;
+    for (const [from, to, value] of scene.activation.pieces(strip.lead, strip.startMs, strip.startMs + strip.lengthMs, scene.inBeat)) {
+      context.fillStyle = rgb(ramp(value, scene.dark));
+      context.fillRect(xOf(sheet, strip, from), top, ((to - from) / 1000) * sheet.mmPerS + 0.02, BAND_MM);
+    }
+    context.globalAlpha = 1;
+  }
+
+  #trace(strip) {
+    const { context, scene, view } = this;
+    const width = Math.max(TRACE_MM, 1.1 / view.scale);
+    context.lineJoin = "round";
+    if (scene.second) this.#stroke(strip, scene.second, scene.inks.second, width);
+    this.#stroke(strip, scene.wave, scene.inks.trace, width);
+    if (strip.xMm > scene.sheet.leftMm && !scene.inBeat) {
+      context.beginPath();
+      context.moveTo(strip.xMm, strip.yMm - 6);
+      context.lineTo(strip.xMm, strip.yMm - 3);
+      context.stroke();
+    }
+  }
+
+  #stroke(strip, wave, ink, width) {
+    const { context } = this;
+    context.strokeStyle = ink;
+    context.lineWidth = width;
+    context.stroke(this.#pathOf(strip, wave));
+  }
+
+  /** Made once a sheet, in millimetres, so that panning and zooming only stroke it again. */
+  #pathOf(strip, wave) {
+    const key = `${strip.lead} ${strip.row} ${wave === this.scene.second}`;
+    if (!this.#traces.has(key)) this.#traces.set(key, tracePath(this.scene.sheet, strip, wave));
+    return this.#traces.get(key);
+  }
+
+  /** 1 mV for 0.2 s before each row. */
+  #pulse(strip) {
+    const { context, scene, view } = this;
+    const { sheet } = scene;
+    if (strip.xMm > sheet.leftMm) return;
+    const end = strip.xMm - 2, start = end - pulseMm(sheet.mmPerS);
+    context.beginPath();
+    context.moveTo(start - 1, strip.yMm);
+    for (const [x, y] of [[start, 0], [start, 1], [end, 1], [end, 0], [end + 1, 0]]) context.lineTo(x, strip.yMm - y * sheet.mmPerMv);
+    context.strokeStyle = scene.inks["trace-soft"];
+    context.lineWidth = Math.max(TRACE_MM * 0.8, 1 / view.scale);
+    context.stroke();
+  }
+
+  /** Lead, its weight as a bar and a number, and what is wrong with it. */
+  #name(strip) {
+    const { context, scene } = this;
+    const { sheet, weights, quality } = scene;
+    const y = strip.yMm - Math.min(10.2, sheet.rowMm * 0.44);
+    let x = strip.xMm + 1.2;
+    const say = (text, ink, size, weight = 400) => {
+      context.font = `${weight} ${size}px ${FONT}`;
+      this.#halo(text, x, y);
+      context.fillStyle = ink;
+      context.fillText(text, x, y);
+      x += context.measureText(text).width + 1.2;
+    };
+    say(strip.lead, scene.inks.trace, 3.5, 650);
+    if (weights) {
+      x = Math.max(x, strip.xMm + 9.5);
+      this.#bar(x, y, weights[strip.lead] / scene.largestWeight);
+      x += BAR_MM + 1;
+      say(percent(weights[strip.lead]), scene.inks["trace-soft"], 2.5);
+    }
+    const issues = quality?.leads[strip.lead]?.issues ?? [];
+    if (issues.length) say(`⚠ ${issues.map(plain).join(", ")}`, scene.inks.warn, 2.6, 600);
+    else if (scene.derived?.includes(strip.lead)) say("derived", scene.inks["trace-soft"], 2.4);
+  }
+
+  #halo(text, x, y) {
+    const { context, scene } = this;
+    context.lineJoin = "round";
+    context.strokeStyle = scene.inks["paper-fill"];
+    context.lineWidth = 1;
+    context.strokeText(text, x, y);
+  }
+
+  #bar(x, y, share) {
+    const { context, scene } = this;
+    context.fillStyle = scene.inks["bar-track"];
+    context.fillRect(x, y - 2.1, BAR_MM, 1.9);
+    context.fillStyle = scene.inks.accent;
+    context.fillRect(x, y - 2.1, Math.max(0.2, BAR_MM * share), 1.9);
+  }
+}
+
+export const bandTop = (sheet, strip) => strip.yMm + Math.min(sheet.rowMm * 0.42 - BAND_MM, 0.6 * sheet.mmPerMv + 1.5);
+
+function tracePath(sheet, strip, wave) {
+  const path = new Path2D();
+  const samples = wave.leads[strip.lead];
+  const last = Math.min(samples.length - 1, wave.index(strip.startMs + strip.lengthMs));
+  let isDown = false;
+  for (let index = wave.index(strip.startMs); index <= last; index++) {
+    const mv = samples[index];
+    const x = xOf(sheet, strip, wave.startMs + (index / wave.rateHz) * 1000);
+    if (mv === null) isDown = false;
+    else if (isDown) path.lineTo(x, yOf(sheet, strip, mv));
+    else path.moveTo(x, yOf(sheet, strip, mv));
+    isDown = mv !== null;
+  }
+  return path;
+}
