@@ -2,7 +2,7 @@
 
 import { inkOn, isDark, onTheme, ramp, rgb } from "./colours.js";
 import { choice, el, styled } from "./dom.js";
-import { KINDS, LEADS, percent } from "./words.js";
+import { KINDS, LEADS, share } from "./words.js";
 import { Activation } from "./wave.js";
 
 // Equal shares would be 1/12: a scale up to a quarter at least keeps a map that prefers nothing pale.
@@ -22,7 +22,7 @@ export function attentionPanel(answer, contract, switchKind) {
     ),
     el(
       "div", { class: "attention-grid" },
-      el("div", { class: "words" }, words(attention, kind, contract), legend()),
+      el("div", { class: "words" }, words(attention, kind, contract)),
       bars(attention.leads),
       matrix(attention.cross_lead),
     ),
@@ -32,7 +32,7 @@ export function attentionPanel(answer, contract, switchKind) {
 function words(attention, kind, contract) {
   const [title, text] = KINDS[kind] ?? [kind, ""];
   const sorted = LEADS.toSorted((a, b) => attention.leads[b] - attention.leads[a]);
-  const top = sorted.slice(0, 3).map((lead) => `${lead} (${percent(attention.leads[lead])})`).join(", ");
+  const top = sorted.slice(0, 3).map((lead) => `${lead} (${share(attention.leads[lead])})`).join(", ");
   const even = attention.leads[sorted[0]] < 1.3 / 12;
   const [low, high] = new Activation(attention.temporal, 0).range;
   const other = attention.temporal.time_base === "beat" ? "along the beat" : "along the recording";
@@ -66,7 +66,7 @@ function bars(weights) {
   const rows = LEADS.map((lead) => {
     const bar = styled(el("span", { class: "bar" }), { width: `${(weights[lead] / full) * 100}%` });
     const even = styled(el("span", { class: "even" }), { left: `${100 / 12 / full}%` });
-    return el("tr", {}, el("th", { scope: "row" }, lead), el("td", { class: "drawn", "aria-hidden": "true" }, el("span", { class: "track" }, bar, even)), el("td", { class: "value" }, percent(weights[lead])));
+    return el("tr", {}, el("th", { scope: "row" }, lead), el("td", { class: "drawn", "aria-hidden": "true" }, el("span", { class: "track" }, bar, even)), el("td", { class: "value" }, share(weights[lead])));
   });
   return el("table", { class: "weights" }, el("caption", {}, "Weight of each lead"), el("tbody", {}, rows), el("tfoot", {}, el("tr", {}, el("td", { colspan: 3 }, "Thin line: an equal share"))));
 }
@@ -79,7 +79,7 @@ function matrix(rows) {
     "table", { class: "matrix" }, el("caption", {}, "Between leads"),
     el("thead", {}, el("tr", {}, el("td"), LEADS.map((lead) => el("th", { scope: "col" }, lead)))),
     el("tbody", {}, rows.map((row, at) => el("tr", {}, el("th", { scope: "row" }, LEADS[at]), row.map((value, to) => {
-      const text = `${LEADS[at]} attends to ${LEADS[to]}: ${percent(value)}`;
+      const text = `${LEADS[at]} attends to ${LEADS[to]}: ${share(value)}`;
       const cell = el("td", { onpointerenter: () => { readout.textContent = text; } }, String(Math.round(value * 100)));
       cells.push([cell, value / full]);
       return cell;

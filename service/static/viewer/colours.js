@@ -1,15 +1,21 @@
 // Colours of maps: a ramp of blue to yellow that people with any colour vision read the same way, and the paper's inks.
 
-const RAMP = [
-  [0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115],
-  [138, 134, 120], [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56],
+// From the paper's own colour, over which nothing shows, to what stands out most on it.
+const ON_LIGHT = [
+  [255, 252, 243], [250, 242, 200], [238, 222, 140], [214, 197, 112], [178, 167, 114],
+  [138, 134, 120], [104, 107, 115], [70, 81, 112], [28, 58, 112], [0, 32, 77],
+];
+const ON_DARK = [
+  [20, 25, 31], [12, 36, 70], [24, 56, 108], [62, 75, 110], [94, 99, 112],
+  [128, 126, 119], [160, 151, 117], [193, 177, 106], [225, 204, 85], [254, 232, 56],
 ];
 
-/** Much stands out against the paper: dark on light paper, bright on dark paper. */
+/** Much is dark on light paper, bright on dark paper. */
 export function ramp(value, dark) {
-  const place = Math.min(1, Math.max(0, dark ? value : 1 - value)) * (RAMP.length - 1);
-  const low = Math.min(RAMP.length - 2, Math.floor(place));
-  return RAMP[low].map((each, channel) => Math.round(each + (RAMP[low + 1][channel] - each) * (place - low)));
+  const colours = dark ? ON_DARK : ON_LIGHT;
+  const place = Math.min(1, Math.max(0, value)) * (colours.length - 1);
+  const low = Math.min(colours.length - 2, Math.floor(place));
+  return colours[low].map((each, channel) => Math.round(each + (colours[low + 1][channel] - each) * (place - low)));
 }
 
 export const rgb = (colour) => `rgb(${colour.join(" ")})`;

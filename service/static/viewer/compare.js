@@ -1,7 +1,7 @@
 // Two recordings beside each other: numbers with their difference, median beats laid over each other, both tracings.
 
 import { el } from "./dom.js";
-import { Tracing, toolbar } from "./tracing.js";
+import { Tracing, heatbar, toolbar } from "./tracing.js";
 import { LEADS, MEASUREMENTS, measured, ordinal, percent, wholePercentile, years } from "./words.js";
 
 /** `pair` is two of the open recordings, [{name, answer}, {name, answer}]. */
@@ -12,7 +12,7 @@ export function comparePanel(recordings, pair, choose) {
     recordings.map((each, index) => el("option", { value: index, selected: each === pair[at] }, each.name)),
   );
   const tracings = pair.map((each) => new Tracing(each.answer, { name: each.name }));
-  const overlay = first.answer.beat && second.answer.beat && new Tracing(first.answer, { second: second.answer.beat, layout: "beat", name: "Median beats laid over each other" });
+  const overlay = first.answer.beat && second.answer.beat && new Tracing(first.answer, { second: second.answer.beat, layout: "beat", weighed: false, name: "Median beats laid over each other" });
   const element = el(
     "div", { class: "stack" },
     el(
@@ -26,7 +26,7 @@ export function comparePanel(recordings, pair, choose) {
     ),
     el(
       "section", { class: "card", "aria-labelledby": "both-title" }, el("h2", { id: "both-title" }, "Tracings"), toolbar(tracings),
-      el("div", { class: "pair" }, tracings.map((each, at) => el("figure", {}, el("figcaption", {}, pair[at].name), each.element))),
+      el("div", { class: "pair" }, tracings.map((each, at) => el("figure", {}, el("figcaption", {}, pair[at].name), each.element))), heatbar(tracings),
     ),
   );
   const all = [...tracings, ...(overlay ? [overlay] : [])];

@@ -27,13 +27,13 @@ export function styled(element, rules) {
 }
 
 /** One of several, as buttons that act like radio buttons. `options` is [[value, label, title?], ...]. */
-export function choice(label, options, value, onchange) {
+export function choice(label, options, value, onchange, { quiet = false } = {}) {
   const name = `choice-${(choice.count = (choice.count ?? 0) + 1)}`;
   const fields = options.map(([each, text, title]) => {
     const input = el("input", { type: "radio", name, value: each, checked: each === value, onchange: () => onchange(each) });
     return el("label", { title }, input, el("span", {}, text));
   });
-  return el("fieldset", { class: "choice" }, el("legend", {}, label), el("div", { class: "segments" }, fields));
+  return el("fieldset", { class: "choice", "data-quiet": quiet }, el("legend", {}, label), el("div", { class: "segments" }, fields));
 }
 
 export function toggle(label, checked, onchange, title) {

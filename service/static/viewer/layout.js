@@ -13,7 +13,7 @@ const BY_FOUR = [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "a
 export const LAYOUTS = {
   "3x4": { title: "3 × 4", rows: BY_FOUR, rowMm: 27, rhythm: "II" },
   "6x2": { title: "6 × 2", rows: LEADS.slice(0, 6).map((lead, row) => [lead, LEADS[row + 6]]), rowMm: 22, rhythm: "II" },
-  "12x1": { title: "12 × 1", rows: LEADS.map((lead) => [lead]), rowMm: 18 },
+  "12x1": { title: "12 × 1", rows: LEADS.map((lead) => [lead]), rowMm: 20 },
   beat: { title: "Median beat", rows: BY_FOUR, rowMm: 30, beat: true },
 };
 

@@ -18,7 +18,10 @@ let comparing = [];
 
 const status = (text) => { byId("status").textContent = text; };
 
-function show(element, made = []) {
+const current = (id, is) => (is ? byId(id).setAttribute("aria-current", "page") : byId(id).removeAttribute("aria-current"));
+
+function show(element, made = [], place = "") {
+  for (const id of ["compare", "history"]) current(id, id === place);
   tracings.forEach((each) => each.forget());
   tracings = made;
   byId("view").replaceChildren(element);
@@ -27,6 +30,7 @@ function show(element, made = []) {
 }
 
 function goHome() {
+  for (const id of ["compare", "history"]) current(id, false);
   shown = null;
   byId("start").hidden = false;
   byId("view").hidden = true;
@@ -102,7 +106,7 @@ function compare() {
   const view = comparePanel(able, comparing, (at, index) => { comparing[at] = able[index]; compare(); });
   shown = undefined;
   listed();
-  show(view.element, view.tracings);
+  show(view.element, view.tracings, "compare");
   view.drawn();
 }
 
@@ -117,7 +121,7 @@ async function openHistory() {
   shown = undefined;
   listed();
   try {
-    show(await historyPanel(openStored));
+    show(await historyPanel(openStored), [], "history");
   } catch (error) {
     if (!(error instanceof api.Problem)) throw error;
     // Who may not read the list is not offered it again, until another key is given.

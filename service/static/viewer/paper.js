@@ -2,7 +2,7 @@
 
 import { rgb, ramp } from "./colours.js";
 import { pulseMm, xOf, yOf } from "./layout.js";
-import { percent, plain } from "./words.js";
+import { plain, share } from "./words.js";
 
 /** A CSS inch is 96 px, and a paper's 25.4 mm: at 100 % a second is 25.0 mm wherever the screen tells its size. */
 export const PX_PER_MM = 96 / 25.4;
@@ -38,8 +38,9 @@ export class Paper {
     const strips = scene.sheet.strips.filter((each) => this.#isSeen(each));
     if (scene.activation) for (const strip of strips) this.#band(strip);
     for (const strip of strips) this.#pulse(strip);
-    for (const strip of strips) this.#trace(strip);
+    // Names under the traces: a letter must never hide a peak.
     for (const strip of strips) this.#name(strip);
+    for (const strip of strips) this.#trace(strip);
   }
 
   #isSeen(strip) {
@@ -75,13 +76,15 @@ export class Paper {
   }
 
   #band(strip) {
-    const { context, scene } = this;
+    const { context, scene, view } = this;
     const { sheet } = scene;
-    const top = bandTop(sheet, strip);
+    const top = bandTop(sheet, strip), unit = view.scale * view.ratio;
+    // On whole pixels of the screen: neighbours then meet without a seam.
+    const snapped = (ms) => Math.round((xOf(sheet, strip, ms) - view.xMm) * unit) / unit + view.xMm;
     context.globalAlpha = scene.opacity;
     for (const [from, to, value] of scene.activation.pieces(strip.lead, strip.startMs, strip.startMs + strip.lengthMs, scene.inBeat)) {
       context.fillStyle = rgb(ramp(value, scene.dark));
-      context.fillRect(xOf(sheet, strip, from), top, ((to - from) / 1000) * sheet.mmPerS + 0.02, BAND_MM);
+      context.fillRect(snapped(from), top, snapped(to) - snapped(from), BAND_MM);
     }
     context.globalAlpha = 1;
   }
@@ -130,43 +133,48 @@ export class Paper {
 
   /** Lead, its weight as a bar and a number, and what is wrong with it. */
   #name(strip) {
-    const { context, scene } = this;
+    const { context, scene, view } = this;
     const { sheet, weights, quality } = scene;
-    const y = strip.yMm - Math.min(10.2, sheet.rowMm * 0.44);
-    let x = strip.xMm + 1.2;
-    const say = (text, ink, size, weight = 400) => {
-      context.font = `${weight} ${size}px ${FONT}`;
-      this.#halo(text, x, y);
+    // Of one size on the screen, whatever the zoom, within reason.
+    const size = Math.min(1.35, Math.max(0.2, 4.2 / view.scale));
+    const y = strip.yMm - Math.min(10.2, sheet.rowMm * 0.42);
+    const right = strip.xMm + (strip.lengthMs / 1000) * sheet.mmPerS + 4;
+    let x = strip.xMm + 1.2 * size;
+    const say = (text, ink, mm, weight = 400) => {
+      context.font = `${weight} ${mm * size}px ${FONT}`;
+      const width = context.measureText(text).width;
+      if (x + width > right) return;
+      this.#halo(text, x, y, size);
       context.fillStyle = ink;
       context.fillText(text, x, y);
-      x += context.measureText(text).width + 1.2;
+      x += width + 1.4 * size;
     };
     say(strip.lead, scene.inks.trace, 3.5, 650);
     if (weights) {
-      x = Math.max(x, strip.xMm + 9.5);
-      this.#bar(x, y, weights[strip.lead] / scene.largestWeight);
-      x += BAR_MM + 1;
-      say(percent(weights[strip.lead]), scene.inks["trace-soft"], 2.5);
+      x = Math.max(x, strip.xMm + 9.5 * size);
+      this.#bar(x, y, weights[strip.lead] / scene.largestWeight, size);
+      x += (BAR_MM + 1) * size;
+      say(share(weights[strip.lead]), scene.inks["trace-soft"], 2.7);
     }
     const issues = quality?.leads[strip.lead]?.issues ?? [];
-    if (issues.length) say(`⚠ ${issues.map(plain).join(", ")}`, scene.inks.warn, 2.6, 600);
-    else if (scene.derived?.includes(strip.lead)) say("derived", scene.inks["trace-soft"], 2.4);
+    if (issues.length) say(`⚠ ${issues.map(plain).join(", ")}`, scene.inks.warn, 2.7, 600);
+    else if (scene.derived?.includes(strip.lead)) say("derived", scene.inks["trace-soft"], 2.5);
   }
 
-  #halo(text, x, y) {
+  #halo(text, x, y, size) {
     const { context, scene } = this;
     context.lineJoin = "round";
     context.strokeStyle = scene.inks["paper-fill"];
-    context.lineWidth = 1;
+    context.lineWidth = size;
     context.strokeText(text, x, y);
   }
 
-  #bar(x, y, share) {
+  #bar(x, y, share, size) {
     const { context, scene } = this;
     context.fillStyle = scene.inks["bar-track"];
-    context.fillRect(x, y - 2.1, BAR_MM, 1.9);
+    context.fillRect(x, y - 2.1 * size, BAR_MM * size, 1.9 * size);
     context.fillStyle = scene.inks.accent;
-    context.fillRect(x, y - 2.1, Math.max(0.2, BAR_MM * share), 1.9);
+    context.fillRect(x, y - 2.1 * size, Math.max(0.2, BAR_MM * share) * size, 1.9 * size);
   }
 }
 

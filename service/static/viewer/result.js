@@ -1,12 +1,12 @@
 // One answer as a page: number, tracing, where the model looked, and what it rests on.
 
 import * as api from "./api.js";
-import { attentionPanel, legend } from "./attention.js";
+import { attentionPanel } from "./attention.js";
 import { el } from "./dom.js";
 import { banner, factsPanel, measurements, qualityBadge, qualityPanel } from "./facts.js";
 import { problemPanel } from "./problems.js";
 import { riskPanel } from "./risk.js";
-import { Tracing, settings, toolbar } from "./tracing.js";
+import { Tracing, heatbar, settings, toolbar } from "./tracing.js";
 
 /** {element, tracings, drawn()}; `drawn` is called when the element stands in the page. */
 export function resultView(recording, { switchKind }) {
@@ -22,7 +22,7 @@ export function resultView(recording, { switchKind }) {
     riskPanel(answer, contract),
     el(
       "section", { class: "card trace-card", "aria-labelledby": "trace-title" }, el("h2", { id: "trace-title" }, "Tracing"), measurements(answer),
-      tracing ? [toolbar([tracing]), tracing.element, answer.attention && legend()] : el("p", { class: "aside" }, "The tracing is not stored with the answer; open the recording's file to see it."),
+      tracing ? [toolbar([tracing]), tracing.element, heatbar([tracing])] : el("p", { class: "aside" }, "The tracing is not stored with the answer; open the recording's file to see it."),
     ),
     answer.attention ? attentionPanel(answer, contract, switchKind) : null,
     el("div", { class: "two" }, qualityPanel(answer.quality), factsPanel(answer)),

@@ -1,6 +1,6 @@
 // The number first: percentile on the reference distribution, absolute risk by horizon, band, one plain sentence.
 
-import { el, svg } from "./dom.js";
+import { el, styled, svg } from "./dom.js";
 import { frequency, ordinal, percent, wholePercentile, years } from "./words.js";
 
 const BANDS = { low: "Low", moderate: "Moderate", high: "High" };
@@ -56,7 +56,7 @@ function distribution(risk, output) {
   const cuts = [["moderate", output.bands.moderate_from_percentile], ["high", output.bands.high_from_percentile]];
   return framed(
     svg("path", { d: area(points), class: "all" }), svg("path", { d: area(below), class: "below" }),
-    cuts.map(([name, at]) => cut(x(at >= 100 ? to : reference[Math.round(at)]), `${name} from ${at}`)),
+    cuts.map(([name, at]) => cut(x(at >= 100 ? to : reference[Math.round(at)]), `${name} from ${at}`, name === "high" ? "right" : "left")),
     marker(x(risk.log_hazard), y(curve(risk.log_hazard)), risk),
   );
 }
@@ -84,8 +84,9 @@ function framed(...parts) {
   );
 }
 
-function cut(x, text) {
-  return [svg("line", { x1: x, x2: x, y1: 40, y2: BASE + 5, class: "cut" }), svg("text", { x, y: BASE + 18, class: "tick" }, text)];
+/** The lower band's name stands left of its line and the higher one's right, so that they never meet. */
+function cut(x, text, side) {
+  return [svg("line", { x1: x, x2: x, y1: 40, y2: BASE + 5, class: "cut" }), svg("text", { x: x + (side === "right" ? 3 : -3), y: BASE + 18, class: side }, text)];
 }
 
 function marker(x, y, risk) {
@@ -108,17 +109,13 @@ function horizonTable(horizons) {
 }
 
 function horizonRow({ years: within, probability, interval: [low, high] }, most) {
-  const x = (value) => 2 + (value / most) * 156;
+  const at = (value) => `${(value / most) * 100}%`;
   return el(
     "tr", {}, el("th", { scope: "row" }, years(within)), el("td", { class: "value" }, percent(probability)),
-    el("td", { class: "interval" }, `${percent(low).replace(" %", "")} – ${percent(high)}`),
+    el("td", { class: "interval" }, `${percent(low).replace(/\s%$/, "")} – ${percent(high)}`),
     el(
-      "td", { class: "drawn" },
-      svg(
-        "svg", { viewBox: "0 0 160 16", "aria-hidden": "true", preserveAspectRatio: "none" },
-        svg("line", { x1: 2, x2: 158, y1: 8, y2: 8, class: "track" }), svg("line", { x1: x(low), x2: x(high), y1: 8, y2: 8, class: "range" }),
-        svg("circle", { cx: x(probability), cy: 8, r: 4.5, class: "here" }),
-      ),
+      "td", { class: "drawn", "aria-hidden": "true" },
+      el("span", { class: "whisker" }, styled(el("span", { class: "range" }), { left: at(low), width: at(high - low) }), styled(el("span", { class: "here" }), { left: at(probability) })),
     ),
   );
 }

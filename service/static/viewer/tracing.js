@@ -1,6 +1,7 @@
 // The tracing: tools, canvas, read-out. One for a result, two beside each other in a comparison.
 
 import { Calipers } from "./calipers.js";
+import { legend } from "./attention.js";
 import { inks, isDark, onTheme } from "./colours.js";
 import { choice, el, toggle } from "./dom.js";
 import { LAYOUTS, WINDOW_S, arrange, msAt, stripAt, xOf, yOf } from "./layout.js";
@@ -15,11 +16,11 @@ const KEYS =
   "0 fits the width, C turns the calipers on, Enter sets their corners at the point that is read, Escape removes them.";
 
 export class Tracing {
-  constructor(answer, { second = null, layout = settings.layout, name = "" } = {}) {
-    Object.assign(this, { answer, options: { ...settings, layout }, fromMs: 0, cursor: null });
+  constructor(answer, { second = null, layout = settings.layout, name = "", weighed = true } = {}) {
+    Object.assign(this, { answer, weighed, options: { ...settings, layout }, fromMs: 0, cursor: null });
     this.waves = { rhythm: answer.signal && new Wave(answer.signal), beat: answer.beat && new Wave(answer.beat) };
     this.second = second && new Wave(second);
-    this.activation = answer.attention && new Activation(answer.attention.temporal, this.waves.rhythm?.lengthMs ?? 0);
+    this.activation = weighed && answer.attention && new Activation(answer.attention.temporal, this.waves.rhythm?.lengthMs ?? 0);
     this.canvas = el("canvas", { class: "tracing", tabindex: "0", role: "application", "aria-roledescription": "ECG tracing" });
     this.canvas.setAttribute("aria-label", `${name ? `${name}: ` : ""}12-lead tracing. ${KEYS}`);
     this.readout = el("output", { class: "readout", "aria-live": "off" }, "Point at the tracing to read it.");
@@ -48,7 +49,8 @@ export class Tracing {
     const { answer, options, wave } = this;
     if (!wave) return;
     const sheet = arrange(options.layout, { wave, fromMs: this.fromMs, mmPerS: options.mmPerS, mmPerMv: options.mmPerMv });
-    const weights = answer.attention?.leads;
+    this.cursor = null;
+    const weights = this.weighed ? answer.attention?.leads : null;
     this.sheet = sheet;
     this.paper.show({
       sheet, wave, dark, inBeat: this.inBeat, inks: inks(), opacity: options.opacity, weights, quality: answer.quality,
@@ -160,13 +162,13 @@ export class Tracing {
   print() {
     this.before = { zoom: this.viewport.zoom, fits: this.viewport.fits };
     this.refresh(false);
-    Object.assign(this.viewport, { zoom: 1, fits: false, xMm: 0, yMm: 0 });
+    Object.assign(this.viewport, { zoom: 1, fits: false, xMm: 0, yMm: 0, isHeld: true });
     const px = this.viewport.scale;
     this.viewport.size(this.sheet.widthMm * px, this.sheet.heightMm * px, 3);
   }
 
   unprint() {
-    Object.assign(this.viewport, this.before);
+    Object.assign(this.viewport, this.before, { isHeld: false });
     this.refresh();
   }
 
@@ -190,10 +192,24 @@ export function toolbar(tracings, { layouts = Object.keys(LAYOUTS) } = {}) {
   const number = (name) => (value) => all({ [name]: Number(value) });
   return el(
     "div", { class: "tools", role: "group", "aria-label": "Tracing" },
-    choice("Layout", offered.map((each) => [each, LAYOUTS[each].title]), first.options.layout, (layout) => all({ layout })),
+    choice("Layout", offered.map((each) => [each, LAYOUTS[each].title]), first.options.layout, (layout) => all({ layout }), { quiet: true }),
     choice("mm/s", pairs([25, 50], "mm/s"), String(first.options.mmPerS), number("mmPerS")),
     choice("mm/mV", pairs([5, 10, 20], "mm/mV"), String(first.options.mmPerMv), number("mmPerMv")),
-    zoomTools(tracings), caliperTools(tracings), first.isLong && timeTools(tracings), first.activation && heatTools(first, all),
+    zoomTools(tracings), caliperTools(tracings), first.isLong && timeTools(tracings),
+  );
+}
+
+/** The activation band: shown or not, how strongly, and what its colours mean. */
+export function heatbar(tracings) {
+  const [first] = tracings;
+  if (!first.activation) return null;
+  const all = (options) => { Object.assign(settings, options); tracings.forEach((each) => each.set(options)); };
+  const slider = el("input", { type: "range", min: "0.1", max: "1", step: "0.05", value: first.options.opacity });
+  slider.addEventListener("input", () => all({ opacity: Number(slider.value) }));
+  return el(
+    "div", { class: "tools heat", role: "group", "aria-label": "Activation" },
+    toggle("Activation", first.options.activation, (activation) => all({ activation }), "The colour band under each trace"),
+    el("label", { class: "group soft" }, "Opacity", slider), legend(),
   );
 }
 
@@ -232,12 +248,6 @@ function timeTools(tracings) {
   };
   const button = (label, title, steps) => el("button", { type: "button", class: "small", "aria-label": title, title, onclick: turn(steps) }, label);
   return el("div", { class: "group" }, button("‹", "Earlier", -1), text, button("›", "Later", 1));
-}
-
-function heatTools(first, all) {
-  const slider = el("input", { type: "range", min: "0.1", max: "1", step: "0.05", value: first.options.opacity, "aria-label": "Opacity of the activation band" });
-  slider.addEventListener("input", () => all({ opacity: Number(slider.value) }));
-  return el("div", { class: "group" }, toggle("Activation", first.options.activation, (activation) => all({ activation }), "The colour band under each trace"), slider);
 }
 
 export const printed = (tracings) => {

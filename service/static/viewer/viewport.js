@@ -26,13 +26,12 @@ export class Viewport {
     this.resize();
   }
 
-  /** The canvas takes its column's width, and the sheet's height as far as the window allows. */
+  /** The canvas takes its column's width, and the height of a sheet that is as wide. */
   resize() {
-    if (!this.sheet || !this.canvas.parentElement.clientWidth) return;
+    if (this.isHeld || !this.sheet || !this.canvas.parentElement.clientWidth) return;
     const width = this.canvas.parentElement.clientWidth;
     if (this.fits) this.zoom = width / PX_PER_MM / this.sheet.widthMm;
-    const wanted = Math.ceil(this.sheet.heightMm * width / this.sheet.widthMm);
-    const height = Math.round(Math.min(wanted, Math.max(360, window.innerHeight * 0.86)));
+    const height = Math.ceil((this.sheet.heightMm * width) / this.sheet.widthMm);
     this.size(width, height, Math.min(3, window.devicePixelRatio || 1));
   }
 

@@ -13,8 +13,11 @@ export const wholePercentile = (percentile) => Math.min(99, Math.max(1, Math.rou
 
 export function percent(share) {
   const value = share * 100;
-  return `${value.toFixed(value >= 9.95 ? 0 : value >= 0.095 ? 1 : 2)} %`;
+  return `${value.toFixed(value >= 9.95 ? 0 : value >= 0.095 ? 1 : 2)}\u00a0%`;
 }
+
+/** A lead's share of the weight, which sums to one over the leads. */
+export const share = (weight) => `${(weight * 100).toFixed(weight >= 0.0995 ? 0 : 1)}\u00a0%`;
 
 /** A risk as people of a hundred, of a thousand where it is small. */
 export function frequency(share) {
