@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from model_training.data import challenge, code15, echonext, manifest, mimic, ptbxl, ukb
+from model_training.data import challenge, code15, echonext, manifest, mimic, ptbxl, simulated, ukb
 from model_training.data.cohort import Cohort, CohortError
 
 
@@ -37,6 +37,7 @@ def _open_ukb(path: Path, options: Options) -> Cohort:
 
 # The first whose sign is found wins: the Challenge's bare .hea files would be found in most of the others.
 DATASETS: Final = (
+    Dataset("simulated", simulated.ABOUT, lambda path, _: simulated.load(path)),
     Dataset("ptbxl", "ptbxl_database.csv", lambda path, _: ptbxl.load(path)),
     Dataset("mimic", "record_list.csv", lambda path, options: mimic.load(path, options.hosp)),
     Dataset("code15", "exams_part*.hdf5", lambda path, _: code15.load(path)),

@@ -76,7 +76,7 @@ def of_people(
 def baseline(preset_name: str) -> float:
     """The scale at which the preset's people reach its share of failures, by bisection on the expected share."""
     preset = PRESETS[preset_name]
-    crowd = people.draw(_REFERENCE_PEOPLE, _REFERENCE_SEED)
+    crowd = _reference()
     crowd = crowd[eligible(preset, crowd)]
     chance = Chance.of(_REFERENCE_SEED, crowd["person"].to_numpy(), "outcomes 0")
     truth = of_people(crowd, preset, chance.uniform("external") < preset.external_share, chance, scale=1.0)
@@ -86,6 +86,11 @@ def baseline(preset_name: str) -> float:
         return expected_share(replace(truth, scale=float(np.exp(log_scale))), preset, age) - preset.share
 
     return float(np.exp(brentq(excess, -18.0, 2.0, xtol=1e-9)))
+
+
+@lru_cache(maxsize=1)
+def _reference() -> pd.DataFrame:
+    return people.draw(_REFERENCE_PEOPLE, _REFERENCE_SEED)
 
 
 def expected_share(truth: Truth, preset: Preset, age_years: Floats) -> float:
