@@ -91,7 +91,7 @@ def _findings(chance: Chance, hidden: _Latents, share: Mapping[str, float]) -> d
     free = ~paced & ~pre_excitation
     lbbb = has("lbbb", 0.55 * hidden.a + 0.8 * hidden.fibrosis + 0.3 * hidden.mass) & free
     rbbb = has("rbbb", 0.45 * hidden.a + 0.3 * hidden.male) & free & ~lbbb
-    lafb = has("lafb", 0.4 * hidden.a + 0.4 * hidden.fibrosis + 0.4 * rbbb) & free & ~lbbb
+    lafb = has("lafb", 0.4 * hidden.a + 0.4 * hidden.fibrosis + 1.2 * rbbb) & free & ~lbbb
     flutter = has("flutter", 0.6 * hidden.a + 0.6 * hidden.atrial)
     af = has("af", 0.75 * hidden.a + 0.7 * hidden.atrial) & ~flutter & ~pre_excitation
     sinus = ~af & ~flutter & ~paced & ~pre_excitation
@@ -139,8 +139,8 @@ def _intervals(
         chance, "qrs", 90 + 5 * hidden.male + 2.5 * hidden.mass + 2.5 * hidden.fibrosis + 8 * t["lafb"], 8, 70, 118
     )
     wide = {
-        "lbbb": _spread(chance, "qrs lbbb", 146.0, 12, 122, 185),
-        "rbbb": _spread(chance, "qrs rbbb", 138.0, 10, 121, 170),
+        "lbbb": _spread(chance, "qrs lbbb", 150.0, 14, 122, 195),
+        "rbbb": _spread(chance, "qrs rbbb", 142.0, 13, 121, 180),
         "paced": _spread(chance, "qrs paced", 160.0, 12, 135, 195),
         "delta": _spread(chance, "qrs delta", 130.0, 10, 112, 155),
         "kalium": _spread(chance, "qrs kalium", 118.0, 10, 100, 145),
@@ -149,9 +149,10 @@ def _intervals(
     escape = (t["av_block"] == "complete") & ~lbbb & ~rbbb
     chosen = [lbbb, rbbb, paced, delta, kalium, escape]
     qrs = np.select(chosen, [wide[k] for k in ("lbbb", "rbbb", "paced", "delta", "kalium", "escape")], narrow)
-    fast = np.select([t["af"], t["flutter"]], [16.0, 20.0], 0.0)
+    fast = np.select([t["af"], t["flutter"]], [20.0, 20.0], 0.0)
     acute = t["acute_inferior_mi"] | t["acute_anterior_mi"] | t["pericarditis"]
-    rate = _spread(chance, "rate", 66 + fast + 1.5 * hidden.fibrosis + 10 * acute, 10, 42, 125)
+    rate = _spread(chance, "rate", 67 + fast + 1.5 * hidden.fibrosis + 10 * acute, 11, 42, 125)
+    rate = np.where(t["af"], np.clip(rate + 14 * chance.normal("af rate"), 42, 150), rate)
     rate = np.where(t["av_block"] == "complete", _spread(chance, "escape rate", 41.0, 5, 30, 55), rate)
     rate = np.where(paced, _spread(chance, "paced rate", 68.0, 6, 60, 90), rate)
     mean = 415 + 8.0 * ~hidden.male + 6 * hidden.fibrosis + 4 * hidden.mass
@@ -162,13 +163,13 @@ def _intervals(
         "heart_rate_bpm": rate,
         "pr_ms": np.where(delta, _spread(chance, "pr delta", 100.0, 8, 80, 118), pr),
         "p_ms": np.minimum(
-            _spread(chance, "p", 104 + 2 * hidden.a + 7 * hidden.atrial, 9, 75, 160), np.where(delta, 85, 160)
+            _spread(chance, "p", 120 + 2 * hidden.a + 7 * hidden.atrial, 9, 75, 160), np.where(delta, 85, 160)
         ),
         "qrs_ms": qrs,
         "qt_ms": qt,
         "qtc_ms": qtc,
         "pvc_rate": t["pvc"] * (0.06 + 0.19 * chance.uniform("pvc rate")),
-        "rsa": np.clip(0.045 - 0.012 * hidden.a, 0.005, 0.08),
+        "rsa": np.clip(0.028 * np.exp(-0.3 * hidden.a + 0.7 * chance.normal("rsa")), 0.004, 0.12),
     }
 
 
@@ -177,9 +178,9 @@ def _voltages(
     hidden: _Latents,
     t: Mapping[str, NDArray[Any]],
 ) -> dict[str, NDArray[Any]]:
-    body = np.exp(-0.02 + 0.14 * chance.normal("body"))
-    lean = -6 * hidden.a - 5 * hidden.mass - 4 * hidden.fibrosis - 12
-    turn = np.clip(lean + 22 * chance.normal("axis"), -85, 60)
+    body = np.exp(0.04 + 0.12 * (hidden.male - 0.5) + 0.12 * chance.normal("body"))
+    lean = -6 * hidden.a - 3.5 * hidden.mass - 4 * hidden.fibrosis
+    turn = np.clip(lean + 13 * chance.normal("axis"), -75, 65)
     wide, hemi = (t["condition"] == "lbbb") | t["paced"], t["lafb"] | t["lpfb"]
     return {
         "p_amp": np.exp(0.18 * chance.normal("p amplitude")) * np.where(t["hyperkalaemia"], 0.4, 1.0),
@@ -197,9 +198,11 @@ def _repolarisation(
 ) -> dict[str, NDArray[Any]]:
     """T wave and ST segment; discordant after a left bundle block or a paced beat."""
     strain = expit(2.2 * (hidden.mass - 1.7) + 0.8 * hidden.ischaemia - 0.5)
-    size = np.clip(0.42 - 0.05 * hidden.fibrosis - 0.04 * hidden.ischaemia + 0.09 * chance.normal("t"), 0.10, 0.75)
-    azimuth = 38 + 14 * chance.normal("t azimuth") + 75 * strain + 10 * np.maximum(0, hidden.ischaemia)
-    elevation = 32 + 9 * chance.normal("t elevation") - 18 * strain
+    size = np.clip(
+        0.42 - 0.05 * hidden.fibrosis - 0.04 * hidden.ischaemia - 0.1 * t["af"] + 0.12 * chance.normal("t"), 0.08, 0.85
+    )
+    azimuth = 28 + 15 * chance.normal("t azimuth") + 75 * strain + 10 * np.maximum(0, hidden.ischaemia)
+    elevation = 16 + 9 * chance.normal("t elevation") - 18 * strain
     inferior, anterior = t["old_inferior_mi"], t["old_anterior_mi"]
     discordant, rbbb, kalium = (t["condition"] == "lbbb") | t["paced"], t["condition"] == "rbbb", t["hyperkalaemia"]
     u, v = chance.normal("t own azimuth"), chance.normal("t own elevation")
@@ -210,11 +213,11 @@ def _repolarisation(
         "strain": strain,
         "t_amp_mv": np.select(
             [kinds[0], np.asarray(kalium, bool)],
-            [np.abs(0.50 + 0.08 * chance.normal("t discordant")), 2.0 * size],
+            [np.abs(0.68 + 0.18 * chance.normal("t discordant")), 2.0 * size],
             size * (1 - 0.75 * strain),
         ),
-        "t_azimuth_deg": np.select(kinds, [135 + 10 * u, 35 + 12 * u, -95 + 15 * u, -5 + 12 * u], azimuth),
-        "t_elevation_deg": np.select(kinds, [-15 + 8 * v, -30 + 10 * v, 20 + 10 * v, 30 + 8 * v], elevation),
+        "t_azimuth_deg": np.select(kinds, [100 + 15 * u, 65 + 30 * u, 65 + 50 * u, -38 + 32 * u], azimuth),
+        "t_elevation_deg": np.select(kinds, [-1 + 10 * v, -6 + 16 * v, 9 + 18 * v, 12 + 12 * v], elevation),
         "st_depression_mv": np.where(quiet, 0.0, depth),
         **_injury(chance, t),
     }

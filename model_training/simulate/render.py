@@ -25,7 +25,7 @@ _QRS_WINDOW_S: Final = (-0.06, 0.26)
 _T_WINDOW_S: Final = (0.0, 0.80)
 _P_WINDOW_S: Final = (-0.05, 0.22)
 _BREATHING: Final = 0.03
-_T_WIDTH_PER_END: Final = 2.35
+_T_WIDTH_PER_END: Final = 2.9
 _T_RISE: Final = 1.7
 _SPIKE_S: Final = 0.001
 _SPIKE_MV: Final = 1.2
@@ -155,7 +155,7 @@ def _add_repolarisation(canvas: _Canvas, traits: pd.DataFrame, beats: Rhythm, ow
     gate = _sigmoid((since - end_s) / np.float32(0.006))
     scaled = (since - peak_s) / np.where(since < peak_s, np.float32(_T_RISE) * width_s, width_s)
     bell = gate * np.exp(np.float32(-0.5) * scaled * scaled)
-    held = _sigmoid((since - end_s) / np.float32(0.008))
+    held = _sigmoid((since - end_s - np.float32(0.012)) / np.float32(0.010))
     held *= _sigmoid((peak_s - np.float32(1.2) * width_s - since) / np.float32(0.02))
     t, st = (f(traits)[people, None].astype(np.float32) for f in (kernels.t_vector, kernels.st_vector))
     canvas.add(people, number, first, bell[:, :, None] * t + held[:, :, None] * st, beats.qrs_s[people, number])
