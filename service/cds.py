@@ -11,10 +11,11 @@ from ecg.contract import IntendedUse
 from ecg.errors import Malformed
 from ecg.risk import Band, HorizonRisk
 from service.answer import Answered
-from service.fhir.codes import span, uuid_of
+from service.fhir.codes import uuid_of
 from service.refusals import PrefetchMissing, RequestInvalid
 from service.representations.json import dumped
 from service.schemas import Shape
+from service.words import per_cent, span
 
 ID: Final = "heart-failure-risk"
 HOOK: Final = "patient-view"
@@ -136,7 +137,7 @@ def _indicator(answered: Answered) -> str:
 def _summary(answered: Answered) -> str:
     risk, facts = answered.assessment.risk, answered.model.contract.model
     usual = min(risk.horizons, key=lambda each: abs(each.years - _USUAL_YEARS))
-    told = f"Heart failure within {span(usual.years)}: {usual.probability:.1%}, {risk.band.value} band"
+    told = f"Heart failure within {span(usual.years)}: {per_cent(usual.probability)}, {risk.band.value} band"
     if facts.intended_use is not IntendedUse.CLINICAL:
         told = f"{facts.intended_use.value.upper()}, not for clinical decisions. {told}"
     return told
@@ -156,5 +157,5 @@ def _detail(answered: Answered) -> str:
 
 
 def _horizon(each: HorizonRisk) -> str:
-    low, high = each.interval
-    return f"- within {span(each.years)}: **{each.probability:.1%}** (95 % interval {low:.1%} to {high:.1%})"
+    interval = " to ".join(per_cent(edge) for edge in each.interval)
+    return f"- within {span(each.years)}: **{per_cent(each.probability)}** (95 % interval {interval})"

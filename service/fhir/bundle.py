@@ -23,9 +23,9 @@ from service.fhir.codes import (
     hl7,
     ours,
     percent,
-    span,
     uuid_of,
 )
+from service.words import span
 
 _UNNAMED: Final = "The person recorded; this service is not told who it is"
 _MONTHS: Final = 12

@@ -66,10 +66,6 @@ def percent(probability: float) -> float:
     return round(probability * 100, 4)
 
 
-def span(years: float) -> str:
-    return "1 year" if years == 1 else f"{years:g} years"
-
-
 def absent(code: str) -> list[Json]:
     return [{"url": _ABSENT, "valueCode": code}]
 

@@ -12,7 +12,8 @@ from ecg.explain import Attention
 from ecg.leads import LEADS
 from ecg.risk import HorizonRisk
 from service.answer import Answered
-from service.fhir.codes import ECG_STUDY, LOINC, PROCEDURE, Json, coded, coding, lead, ours, percent, quantity, span
+from service.fhir.codes import ECG_STUDY, LOINC, PROCEDURE, Json, coded, coding, lead, ours, percent, quantity
+from service.words import span
 
 _MEASURED: Final = (
     ("heart_rate_bpm", "8867-4", "Heart rate", "/min"),

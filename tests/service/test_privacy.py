@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import zipfile
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +18,12 @@ from service import samples
 from service.audit import __main__ as audit
 from tests.ecg.hearts import normal_mv
 from tests.makers import dicom, fhir, scp_ecg, wfdb
+from tests.service.pdf_text import content, strings
 from tests.service.server import Server
 
 NAME, PATIENT_ID, BORN = "Zyxwvut", "PID-918273", "19371224"
 TRACING = find_spec("opentelemetry") is not None and find_spec("opentelemetry.sdk") is not None
-REPRESENTATIONS = ("application/json", "application/fhir+json", "image/svg+xml")
+REPRESENTATIONS = ("application/json", "application/fhir+json", "image/svg+xml", "application/pdf")
 PLANTED = (NAME, PATIENT_ID, BORN, "1937-12-24", "SECRET-ID", "Doe^Jane")
 HEART = normal_mv(66.0)
 
@@ -51,6 +54,14 @@ def uploads() -> dict[str, bytes]:
     return found
 
 
+def call() -> dict[str, Any]:
+    """A CDS Hooks call with our patient in its context and all over the ECG's resource."""
+    ecg = json.loads(fhir.make(HEART, 500.0))
+    ecg |= {"subject": {"reference": f"Patient/{PATIENT_ID}", "display": NAME}, "note": [{"text": BORN}]}
+    context = {"userId": f"Practitioner/{NAME}", "patientId": PATIENT_ID}
+    return {"hook": "patient-view", "hookInstance": PATIENT_ID, "context": context, "prefetch": {"ecg": ecg}}
+
+
 def _renamed(document: bytes) -> bytes:
     """The patient's elements of each vendor, whatever they are called, get our patient."""
     for element in (b"<PatientLastName>", b"<name>", b"<FamilyName>", b"<lastname>"):
@@ -78,8 +89,11 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             )
             assert answer.status_code < 500
             said[f"{name} as {accept}"] = answer.text
+            if answer.content.startswith(b"%PDF"):
+                said[f"{name} as {accept}"] += content(answer.content) + "\n".join(strings(answer.content))
         parts = [("file", (f"{index}.xml", data)) for index, data in enumerate(uploads().values())]
         said["batch"] = server.http.post("/predict/batch", files=parts).text
+        said["card"] = server.http.post("/cds-services/heart-failure-risk", json=call()).text
         said["not found"] = server.http.get(f"/patients/{NAME}/{PATIENT_ID}").text
         said["key"] = server.http.post("/predict", content=b"x", headers={"idempotency-key": f"{NAME}-{BORN}"}).text
         said["audit list"] = server.http.get("/predictions?limit=500").text
@@ -106,6 +120,8 @@ def test_the_traces_are_worth_reading(traces: dict[str, str]) -> None:
     assert '"code"' in traces["broken xml as application/json"]
     assert '"RiskAssessment"' in traces["muse_xml as application/fhir+json"]
     assert '"OperationOutcome"' in traces["broken xml as application/fhir+json"]
+    assert "of 100" in traces["muse_xml as application/pdf"]
+    assert "**Score" in traces["card"]
     assert traces["log"].count('"answered"') > 20
     assert any(name in uploads()["dicom"].decode("latin-1") for name in PLANTED)
 
