@@ -45,7 +45,7 @@ load: $(VENV)/.dev  ## a bounded load run on loopback with pass/fail limits (LOA
 
 lock: $(VENV)/.dev  ## pin every dependency anew from pyproject.toml
 	$(LOCK) --generate-hashes -o requirements/service.txt
-	$(LOCK) --no-annotate --extra training --extra dev -c requirements/service.txt -o requirements/dev.txt
+	$(LOCK) --no-annotate --extra training --extra ray --extra dev -c requirements/service.txt -o requirements/dev.txt
 	$(LOCK) --no-annotate --extra training -c requirements/dev.txt -o requirements/training.txt
 	sed -i -E '/^(nvidia-|cuda-|triton)/d; s/^(torch==[0-9.]+)\+cpu/\1/' requirements/dev.txt requirements/training.txt  # either build of torch will do
 

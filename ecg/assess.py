@@ -83,7 +83,7 @@ def assess(
     with watch.stage("prepare"):
         prepared = preprocess.prepared(twelve, contract.preprocessing, beats)
     with watch.stage("infer"):
-        inference = predictor.infer(prepared.samples_mv, report.lead_mask)
+        inference = predictor.infer(prepared.samples_mv, report.lead_mask, maps=explain)
     with watch.stage("measure"):
         measurements = beat_room.measure(beats)
     estimated = risk.estimate(contract.output, inference.log_hazard)

@@ -62,21 +62,25 @@ class Predictor:
     def load(cls, path: Path) -> Self:
         return cls(path.read_bytes())
 
-    def infer(self, tensor: Samples, lead_mask: NDArray[np.bool_]) -> Inference:
+    def infer(self, tensor: Samples, lead_mask: NDArray[np.bool_], *, maps: bool = True) -> Inference:
         """One prepared recording and the leads that may be used."""
-        return self.infer_batch(tensor[None], lead_mask[None])[0]
+        return self.infer_batch(tensor[None], lead_mask[None], maps=maps)[0]
 
-    def infer_batch(self, tensors: Samples, lead_masks: NDArray[np.bool_]) -> list[Inference]:
-        """(n, 12, samples) and (n, 12). Batches differ from single calls in the last float digits alone."""
+    def infer_batch(self, tensors: Samples, lead_masks: NDArray[np.bool_], *, maps: bool = True) -> list[Inference]:
+        """(n, 12, samples) and (n, 12). Batches differ from single calls in the last float digits alone.
+
+        Without maps the graph leaves out what only they need.
+        """
         expected = (len(tensors), _N, self.contract.input.samples)
         if tensors.shape != expected or lead_masks.shape != expected[:2]:
             raise InferenceFailed(f"a tensor of shape {tensors.shape}; {expected} is needed")
+        wanted = self._outputs if maps else list(_ANSWER)
         feed = {"ecg": np.ascontiguousarray(tensors, np.float32), "lead_mask": lead_masks.astype(np.float32)}
         try:
-            found = self._session.run(None, feed)
+            found = self._session.run(wanted, feed)
         except Exception as error:  # the runtime's errors share no other base
             raise InferenceFailed("the runtime failed on a prepared tensor") from error
-        by_name = dict(zip(self._outputs, found, strict=True))
+        by_name = dict(zip(wanted, found, strict=True))
         if not all(np.isfinite(by_name[name]).all() for name in _ANSWER):
             raise InferenceFailed("the graph answered with something that is no number")
         return [self._one(by_name, row) for row in range(len(tensors))]

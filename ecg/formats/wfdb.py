@@ -70,6 +70,14 @@ def parse_files(files: Mapping[str, bytes]) -> Recording:
     )
 
 
+def named_by(header: bytes) -> tuple[str, ...]:
+    """The files beside a header that belong to its record: signal files, or the headers of its segments."""
+    found = parse_header(header)
+    if found.segments:
+        return tuple(dict.fromkeys(f"{each.name}.hea" for each in found.segments if each.name != "~"))
+    return tuple(dict.fromkeys(each.file_name for each in found.signals))
+
+
 @dataclass(frozen=True, slots=True)
 class _Block:
     """Signals of one record or segment in their own units, all with the same number of samples per frame."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg import formats
+from ecg.formats.wfdb import named_by
 from ecg.leads import LEADS
 from ecg.recording import Recording, Unit, Waveform
 
@@ -28,14 +29,8 @@ class Files:
             return formats.read(path.read_bytes(), path.name)
         header = path.with_suffix(".hea")
         content = header.read_bytes()
-        wanted = {path.parent / name for name in _signal_names(content)}
+        wanted = {path.parent / name for name in named_by(content)}
         return formats.read_files({each.name: each.read_bytes() for each in (header, *sorted(wanted))})
-
-
-def _signal_names(header: bytes) -> set[str]:
-    """The signal files that a WFDB header of the researcher's own disk names."""
-    lines = [line for line in header.decode("latin-1").splitlines() if line.strip() and not line.startswith("#")]
-    return {line.split()[0] for line in lines[1:]}
 
 
 @dataclass(frozen=True, slots=True)
