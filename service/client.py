@@ -84,10 +84,11 @@ class Client:
         model: str | None = None,
         explain: bool = True,
         include: Sequence[str] = (),
+        reference: str = "",
         request_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> bytes:
-        """The same answer as FHIR, PDF or SVG."""
+        """The same answer as FHIR, PDF or SVG; `reference` is your own number of this ECG, told there."""
         named = {"file": file, "header": header, "signal": signal}
         files: _Files = [(field, _part(source)) for field, source in named.items() if source is not None]
         headers = {
@@ -96,7 +97,8 @@ class Client:
             # Retries after an overload or a broken connection must not become a second answer.
             "Idempotency-Key": idempotency_key or uuid4().hex,
         }
-        data = {"explain": str(explain).lower(), "include": ",".join(include)} | ({"model": model} if model else {})
+        data = {"explain": str(explain).lower(), "include": ",".join(include)}
+        data |= {name: value for name, value in (("model", model), ("reference", reference)) if value}
         return self._sent("POST", "/predict", files=files, data=data, headers=headers).content
 
     def predict_batch(self, files: Sequence[Source], *, explain: bool = True) -> Iterator[Answer | Problem]:

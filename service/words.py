@@ -12,5 +12,7 @@ def span(years: float) -> str:
 
 
 def per_cent(share: float) -> str:
-    """One decimal; what would round to nothing is not told as nothing."""
-    return "<0.1%" if 0 < share < _LEAST_SHOWN else f"{share:.1%}"
+    """One decimal; a risk is never told as none or as certain."""
+    if share < _LEAST_SHOWN:
+        return "<0.1%"
+    return ">99.9%" if share >= 1 - _LEAST_SHOWN else f"{share:.1%}"

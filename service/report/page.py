@@ -19,7 +19,7 @@ _LEFT, _RIGHT = 16.0, 281.0
 _WIDE: Final = _RIGHT - _LEFT
 _QR_MM: Final = 15.0
 _NOTICE_BACK, _NOTICE_EDGE = "#fff1d0", "#b36b00"
-_NOTICE_TOP, _PANELS_TOP, _REMARKS_TOP, _SHEET_TOP, _SHEET_MM, _FOOT_TOP = 26.0, 36.0, 73.0, 78.0, 110.0, 194.5
+_NOTICE_TOP, _PANELS_TOP, _REMARKS_TOP, _SHEET_TOP, _SHEET_MM, _FOOT_TOP = 26.0, 36.0, 73.4, 78.0, 110.0, 194.5
 _NOTICE: Final = (
     "Estimated by a model from this one recording. It supports a clinician's judgement and does not replace it."
 )
@@ -102,8 +102,8 @@ def _remarks(answered: Answered) -> Iterator[Mark]:
     told = " ".join([*issues, *answered.assessment.warnings[_model_warnings(answered) :]])
     yield Text(_LEFT, _REMARKS_TOP, verdict, 2.7, bold=True)
     x = _LEFT + fonts.width(verdict, 2.7, bold=True) + 2
-    for row, line in enumerate(fonts.wrapped(told or "Nothing to remark.", 2.4, _RIGHT - x, most_lines=2)):
-        yield Text(x, _REMARKS_TOP + 3.2 * row, line, 2.4, GREY)
+    lines = fonts.wrapped(told or "Nothing to remark.", 2.4, _RIGHT - x, most_lines=2)
+    yield from (Text(x, _REMARKS_TOP + 3.2 * row, line, 2.4, GREY) for row, line in enumerate(lines))
 
 
 def _footer(answered: Answered) -> Iterator[Mark]:

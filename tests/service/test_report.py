@@ -213,9 +213,10 @@ def test_texts_fit(text: str, lines: list[str] | None) -> None:
     assert fonts.plain("≥ 18 · Ω") == "? 18 · ?"
 
 
-def test_small_risks_are_not_told_as_none() -> None:
-    """A risk that rounds to nothing is said to be below the last digit."""
-    assert (per_cent(0.0), per_cent(0.0001), per_cent(0.0005), per_cent(0.1234)) == ("0.0%", "<0.1%", "0.1%", "12.3%")
+def test_risks_are_never_told_as_none_or_certain() -> None:
+    """A risk that rounds to nothing, or to certainty, is said to be beyond the last digit."""
+    told = {0.0: "<0.1%", 0.0004: "<0.1%", 0.0006: "0.1%", 0.1234: "12.3%", 0.9994: "99.9%", 0.9996: ">99.9%"}
+    assert {share: per_cent(share) for share in told} == told
 
 
 def test_refused_is_not_reported(shelf: Registry) -> None:
