@@ -17,7 +17,7 @@ from model_training.simulate.chance import Chance, Floats
 Bools = NDArray[np.bool_]
 
 # Lead vectors of I, II, V1..V6 (columns X, Y, Z): Dower's, moved by alternating least squares towards the field that
-# best explains P, QRS and T of PTB-XL's folds 1 to 8, where lead I is larger and lead II smaller than Dower's torso has.
+# best explains P, QRS and T of PTB-XL's folds 1 to 8, where lead I is larger and II smaller than on Dower's torso.
 LEAD_VECTORS: Final = np.array(
     [
         [0.70, -0.41, 0.14],
@@ -32,8 +32,8 @@ LEAD_VECTORS: Final = np.array(
 )
 _FIELD_SD: Final = 0.05
 
-# Of each kernel: centre and width as shares of the QRS duration, mV, azimuth, elevation. Set by least squares to the
-# mean loops (inverse of the field) of the recordings with that code in PTB-XL's folds 1 to 8, then rounded or simplified.
+# Of each kernel: centre and width as shares of the QRS duration, mV, azimuth, elevation. By least squares from
+# the mean loops (inverse of the field) of the recordings with that code in PTB-XL's folds 1 to 8, then simplified.
 NORMAL: Final = (
     (0.20, 0.085, 0.20, 113, -7),
     (0.33, 0.084, 0.40, 24, 7),
@@ -163,7 +163,7 @@ def _activation(traits: pd.DataFrame) -> Floats:
     lafb, lpfb, paced = (traits[name].to_numpy(bool) for name in ("lafb", "lpfb", "paced"))
     early = np.select([inferior, anterior, lafb, lpfb], [2, 1, 4, 3], 0)
     whole = np.select([paced, condition == "lbbb", condition == "rbbb", lafb, lpfb], [7, 6, 5, 4, 3], early)
-    shape = _TABLES[whole].copy()
+    shape: Floats = _TABLES[whole].copy()
     # scars and hemiblocks lie in the first third of a complex that ends in another way
     mixed = (early > 0) & np.isin(whole, (3, 4, 5)) & (whole != early)
     shape[mixed, :2] = _TABLES[early[mixed], :2]
@@ -203,7 +203,8 @@ def _rotated(vector: Floats, traits: pd.DataFrame) -> Floats:
     """R(phi) in the frontal plane: (x, y) -> (x cos - y sin, x sin + y cos)."""
     phi = np.deg2rad(traits["axis_rotation_deg"].to_numpy())[:, None]
     x, y, z = np.moveaxis(vector, -1, 0)
-    return np.stack([x * np.cos(phi) - y * np.sin(phi), x * np.sin(phi) + y * np.cos(phi), z], axis=-1)
+    turned = [x * np.cos(phi) - y * np.sin(phi), x * np.sin(phi) + y * np.cos(phi), z]
+    return np.asarray(np.stack(turned, axis=-1))
 
 
 def st_vector(traits: pd.DataFrame) -> Floats:

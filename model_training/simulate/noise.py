@@ -97,7 +97,8 @@ def recorded(eight_mv: Samples, rate_hz: float, device: Device) -> Samples:
     """Through the device's band (zero phase, first order below, second order above) and onto its steps."""
     samples = eight_mv.shape[-1]
     frequency = fft.rfftfreq(samples, 1 / rate_hz)
-    low = frequency**2 / (frequency**2 + device.highpass_hz**2)
+    # a device that lets everything below through is coupled directly, and keeps the level too
+    low = frequency**2 / (frequency**2 + device.highpass_hz**2) if device.highpass_hz else np.ones_like(frequency)
     high = 1 / (1 + (frequency / device.lowpass_hz) ** 4)
     banded = fft.irfft(fft.rfft(eight_mv, axis=-1) * (low * high).astype(np.float32), samples, axis=-1)
     step_mv = np.float32(device.step_uv / 1000)

@@ -64,7 +64,8 @@ def of(traits: pd.DataFrame, chance: Chance, duration_s: float) -> Rhythm:
 def _has_p(traits: pd.DataFrame, chance: Chance) -> Bools:
     """No P before the complex in fibrillation, flutter and complete block, nor before half of the paced beats."""
     without = traits["af"] | traits["flutter"] | (traits["av_block"] == "complete")
-    return ~(without.to_numpy(bool) | (traits["paced"].to_numpy(bool) & (chance.uniform("tracking") < 0.5)))
+    ventricular = traits["paced"].to_numpy(bool) & (chance.uniform("tracking") < 0.5)
+    return np.asarray(~(without.to_numpy(bool) | ventricular))
 
 
 def _early(traits: pd.DataFrame, chance: Chance, mean_s: Floats, beats: int, duration_s: float) -> NDArray[np.int8]:

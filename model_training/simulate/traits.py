@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ecg.leads import INDEX
 from model_training.simulate import kernels
 from model_training.simulate.chance import Floats
 from model_training.simulate.kernels import Kernels
+
+Float = TypeVar("Float", bound=np.floating[Any])
 
 _STEP_S: Final = 0.002
 _CHUNK: Final = 4096
@@ -23,7 +26,7 @@ def of_dipole(traits: pd.DataFrame) -> dict[str, Floats]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def twelve(eight: Floats) -> Floats:
+def twelve(eight: NDArray[Float]) -> NDArray[Float]:
     """(n, 8, samples) of I, II, V1..V6 to all twelve: Einthoven's and Goldberger's identities."""
     i, ii = eight[:, 0], eight[:, 1]
     limb = np.stack([i, ii, ii - i, -(i + ii) / 2, i - ii / 2, ii - i / 2], axis=1)
