@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from model_training.commands import cohorts, pretrain
+from model_training.commands import cohorts, pretrain, simulate
 
 app = typer.Typer(
     name="model_training",
@@ -15,3 +15,4 @@ app = typer.Typer(
 )
 cohorts.register(app)
 pretrain.register(app)
+simulate.register(app)

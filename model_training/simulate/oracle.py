@@ -139,7 +139,7 @@ def rare_event_c(sd: float) -> float:
 
 def best_ecg_score(traits: pd.DataFrame, preset_name: str) -> Floats:
     """E[log-hazard | everything readable on the ECG], by boosted trees learnt on other people of the same preset."""
-    return np.asarray(_reader(preset_name).predict(_readable(traits)))
+    return np.asarray(_reader(preset_name).predict(readable(traits)))
 
 
 @lru_cache(maxsize=8)
@@ -149,10 +149,11 @@ def _reader(preset_name: str) -> HistGradientBoostingRegressor:
     crowd = crowd[eligible(preset, crowd)].reset_index(drop=True)
     truth = outcomes.draw(crowd, preset, _LEARNING_SEED).truth
     trees = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.08, max_leaf_nodes=15, random_state=0)
-    return trees.fit(_readable(crowd), truth.eta)
+    return trees.fit(readable(crowd), truth.eta)
 
 
-def _readable(traits: pd.DataFrame) -> Floats:
+def readable(traits: pd.DataFrame) -> Floats:
+    """What a perfect reader would note of each ECG, as columns of numbers."""
     about = hazard.facts(traits)
     measured = [traits[name].to_numpy(float) if name in traits else np.full(len(traits), np.nan) for name in READABLE]
     return np.column_stack([*measured, *(about[name].to_numpy(float) for name in _FINDINGS)])

@@ -38,11 +38,14 @@ class Drawn:
     truth: Truth
 
 
-def draw(traits: pd.DataFrame, preset: Preset, seed: int, repeat: int = 0) -> Drawn:
-    """One outcome a row. It depends on the seed, the row's `person` and `repeat` only, not on who else is drawn."""
+def draw(traits: pd.DataFrame, preset: Preset, seed: int, repeat: int = 0, scale: float | None = None) -> Drawn:
+    """One outcome a row. It depends on the seed, the row's `person` and `repeat` only, not on who else is drawn.
+
+    `scale` is the preset's baseline where it is known already.
+    """
     chance = Chance.of(seed, traits["person"].to_numpy(), f"outcomes {repeat}")
     external = chance.uniform("external") < preset.external_share
-    truth = of_people(traits, preset, external, chance)
+    truth = of_people(traits, preset, external, chance, scale)
     failure = truth.times(chance.uniform("failure"))
     death = _death(_age(traits), chance.uniform("death"))
     censored = np.minimum(_end_of_study(preset, chance), _drop_out(preset, truth, chance))
