@@ -22,7 +22,9 @@ class Screen(Browser):
         return self._post("goog/cdp/execute", cmd=name, params=parameters)
 
     def size(self, width: int, height: int, *, touch: bool = False) -> None:
-        self.command("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=touch)
+        self.command(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=touch
+        )
 
     def scheme(self, name: str) -> None:
         """What the person's system prefers: dark or light."""
@@ -61,7 +63,8 @@ class Screen(Browser):
     def box(self, css: str) -> dict[str, float]:
         found: dict[str, float] = self.run(
             "const element = document.querySelector(args[0]);"
-            "element.scrollIntoView({block: 'center', behavior: 'instant'});"
+            "const block = element.offsetHeight > innerHeight ? 'start' : 'center';"
+            "element.scrollIntoView({block, behavior: 'instant'});"
             "const {x, y, width, height} = element.getBoundingClientRect();"
             "return {x, y, width, height}",
             css,

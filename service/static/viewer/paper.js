@@ -9,30 +9,72 @@ export const PX_PER_MM = 96 / 25.4;
 const TRACE_MM = 0.3;
 const BAND_MM = 3;
 const BAR_MM = 12;
+// A sheet up to this many pixels is painted once and moved as a picture; beyond it only what is seen is painted.
+const MOST_PIXELS = 24e6;
+const SETTLE_MS = 140;
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
 
 export class Paper {
   #traces = new Map();
+  #picture = document.createElement("canvas");
+  #pictured = 0;
 
-  constructor(canvas) {
-    this.canvas = canvas;
-    this.context = canvas.getContext("2d", { alpha: false });
+  /** `again()` asks for another drawing, once a zoom has settled. */
+  constructor(canvas, again) {
+    Object.assign(this, { canvas, again });
+    this.context = this.screen = canvas.getContext("2d", { alpha: false });
   }
 
   /** `scene`: {sheet, wave, second, activation, inBeat, weights, quality, derived, opacity, dark, inks}. */
   show(scene) {
     this.scene = scene;
     this.#traces.clear();
+    this.#pictured = 0;
   }
 
   /** `view`: {scale: px a mm, xMm, yMm of the top left corner, ratio: device px a px}. */
   draw(view) {
-    const { context, scene } = this;
-    this.view = view;
+    const { screen, scene, canvas } = this;
     const unit = view.scale * view.ratio;
+    const { widthMm, heightMm } = scene.sheet;
+    if (scene.isPrint || widthMm * heightMm * unit * unit > MOST_PIXELS) this.#paint(screen, canvas, view);
+    else {
+      this.#depict(view, unit);
+      const scale = unit / this.#pictured;
+      screen.setTransform(1, 0, 0, 1, 0, 0);
+      screen.fillStyle = scene.inks["paper-fill"];
+      screen.fillRect(0, 0, canvas.width, canvas.height);
+      screen.setTransform(scale, 0, 0, scale, -Math.round(view.xMm * unit), -Math.round(view.yMm * unit));
+      screen.drawImage(this.#picture, 0, 0);
+    }
+    screen.setTransform(unit, 0, 0, unit, -view.xMm * unit, -view.yMm * unit);
+  }
+
+  /** The whole sheet as a picture at this zoom. While a zoom goes on, the one that is there is stretched. */
+  #depict(view, unit) {
+    clearTimeout(this.settling);
+    if (this.#pictured === unit) return;
+    const isZooming = this.#pictured && performance.now() - this.changedAt < SETTLE_MS;
+    this.changedAt = performance.now();
+    if (isZooming) {
+      this.settling = setTimeout(() => this.again(), SETTLE_MS + 10);
+      return;
+    }
+    const { widthMm, heightMm } = this.scene.sheet;
+    Object.assign(this.#picture, { width: Math.ceil(widthMm * unit), height: Math.ceil(heightMm * unit) });
+    this.#paint(this.#picture.getContext("2d", { alpha: false }), this.#picture, { ...view, xMm: 0, yMm: 0 });
+    this.#pictured = unit;
+  }
+
+  #paint(context, canvas, view) {
+    const { scene } = this;
+    const unit = view.scale * view.ratio;
+    Object.assign(this, { context, view, width: canvas.width, height: canvas.height });
+    if (this.traced !== unit) this.#traces.clear();
+    this.traced = unit;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = scene.inks["paper-fill"];
-    context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    context.fillRect(0, 0, canvas.width, canvas.height);
     context.setTransform(unit, 0, 0, unit, -view.xMm * unit, -view.yMm * unit);
     this.#grid();
     const strips = scene.sheet.strips.filter((each) => this.#isSeen(each));
@@ -46,7 +88,7 @@ export class Paper {
   #isSeen(strip) {
     const { sheet } = this.scene;
     const { xMm, yMm, scale } = this.view;
-    const [width, height] = [this.canvas.width / this.view.ratio / scale, this.canvas.height / this.view.ratio / scale];
+    const [width, height] = [this.width / this.view.ratio / scale, this.height / this.view.ratio / scale];
     const right = xOf(sheet, strip, strip.startMs + strip.lengthMs);
     return right > xMm && strip.xMm - sheet.leftMm < xMm + width && strip.yMm + sheet.rowMm > yMm && strip.yMm - sheet.rowMm < yMm + height;
   }
@@ -55,8 +97,8 @@ export class Paper {
     const { context, view, scene } = this;
     const { widthMm, heightMm } = scene.sheet;
     const left = Math.max(0, view.xMm), top = Math.max(0, view.yMm);
-    const right = Math.min(widthMm, view.xMm + this.canvas.width / view.ratio / view.scale);
-    const bottom = Math.min(heightMm, view.yMm + this.canvas.height / view.ratio / view.scale);
+    const right = Math.min(widthMm, view.xMm + this.width / view.ratio / view.scale);
+    const bottom = Math.min(heightMm, view.yMm + this.height / view.ratio / view.scale);
     // Fine lines a millimetre apart would melt into one tint when they are drawn too close.
     for (const [everyMm, ink, px] of [[1, "paper-fine", 1], [5, "paper-strong", 1]]) {
       if (everyMm * view.scale < 2.2) continue;
@@ -92,7 +134,7 @@ export class Paper {
   #trace(strip) {
     const { context, scene, view } = this;
     const width = Math.max(TRACE_MM, 1.1 / view.scale);
-    context.lineJoin = "round";
+    context.lineJoin = "bevel";
     if (scene.second) this.#stroke(strip, scene.second, scene.inks.second, width);
     this.#stroke(strip, scene.wave, scene.inks.trace, width);
     if (strip.xMm > scene.sheet.leftMm && !scene.inBeat) {
@@ -110,10 +152,10 @@ export class Paper {
     context.stroke(this.#pathOf(strip, wave));
   }
 
-  /** Made once a sheet, in millimetres, so that panning and zooming only stroke it again. */
+  /** Made once a zoom, in millimetres. */
   #pathOf(strip, wave) {
     const key = `${strip.lead} ${strip.row} ${wave === this.scene.second}`;
-    if (!this.#traces.has(key)) this.#traces.set(key, tracePath(this.scene.sheet, strip, wave));
+    if (!this.#traces.has(key)) this.#traces.set(key, tracePath(this.scene.sheet, strip, wave, 0.4 / this.traced));
     return this.#traces.get(key);
   }
 
@@ -180,18 +222,19 @@ export class Paper {
 
 export const bandTop = (sheet, strip) => strip.yMm + Math.min(sheet.rowMm * 0.42 - BAND_MM, 0.6 * sheet.mmPerMv + 1.5);
 
-function tracePath(sheet, strip, wave) {
+/** Points nearer than `leastMm` to the one before, far below a pixel, are left out. */
+function tracePath(sheet, strip, wave, leastMm) {
   const path = new Path2D();
   const samples = wave.leads[strip.lead];
   const last = Math.min(samples.length - 1, wave.index(strip.startMs + strip.lengthMs));
-  let isDown = false;
+  let isDown = false, beforeX = 0, beforeY = 0;
   for (let index = wave.index(strip.startMs); index <= last; index++) {
     const mv = samples[index];
-    const x = xOf(sheet, strip, wave.startMs + (index / wave.rateHz) * 1000);
-    if (mv === null) isDown = false;
-    else if (isDown) path.lineTo(x, yOf(sheet, strip, mv));
-    else path.moveTo(x, yOf(sheet, strip, mv));
+    const x = xOf(sheet, strip, wave.startMs + (index / wave.rateHz) * 1000), y = yOf(sheet, strip, mv);
+    if (isDown && mv !== null && index < last && Math.abs(x - beforeX) < leastMm && Math.abs(y - beforeY) < leastMm) continue;
+    if (mv !== null) path[isDown ? "lineTo" : "moveTo"](x, y);
     isDown = mv !== null;
+    [beforeX, beforeY] = [x, y];
   }
   return path;
 }

@@ -55,7 +55,7 @@ function distribution(risk, output) {
   const below = [...points.filter(([value]) => value < risk.log_hazard), [risk.log_hazard, curve(risk.log_hazard)]];
   const cuts = [["moderate", output.bands.moderate_from_percentile], ["high", output.bands.high_from_percentile]];
   return framed(
-    svg("path", { d: area(points), class: "all" }), svg("path", { d: area(below), class: "below" }),
+    svg("path", { d: area(points), class: "all" }), svg("path", { d: area(below), class: "lower" }),
     cuts.map(([name, at]) => cut(x(at >= 100 ? to : reference[Math.round(at)]), `${name} from ${at}`, name === "high" ? "right" : "left")),
     marker(x(risk.log_hazard), y(curve(risk.log_hazard)), risk),
   );
@@ -73,7 +73,7 @@ function density(values) {
 function ruler(risk) {
   const x = (at) => 10 + (at / 100) * (WIDTH - 20);
   const ticks = [0, 25, 50, 75, 100].map((at) => [svg("line", { x1: x(at), x2: x(at), y1: BASE - 6, y2: BASE, class: "axis" }), svg("text", { x: x(at), y: BASE + 18, class: "tick" }, String(at))]);
-  return framed(svg("rect", { x: 10, y: BASE - 14, width: WIDTH - 20, height: 14, class: "all" }), svg("rect", { x: 10, y: BASE - 14, width: x(risk.percentile) - 10, height: 14, class: "below" }), ticks, marker(x(risk.percentile), BASE - 30, risk));
+  return framed(svg("rect", { x: 10, y: BASE - 14, width: WIDTH - 20, height: 14, class: "all" }), svg("rect", { x: 10, y: BASE - 14, width: x(risk.percentile) - 10, height: 14, class: "lower" }), ticks, marker(x(risk.percentile), BASE - 30, risk));
 }
 
 function framed(...parts) {

@@ -26,7 +26,7 @@ export class Tracing {
     this.readout = el("output", { class: "readout", "aria-live": "off" }, "Point at the tracing to read it.");
     this.measure = el("output", { class: "measure", "aria-live": "polite" });
     this.frame = el("div", { class: "sheet" }, this.canvas);
-    this.paper = new Paper(this.canvas);
+    this.paper = new Paper(this.canvas, () => this.viewport.request());
     this.calipers = new Calipers(() => this.#measured());
     this.viewport = new Viewport(this.canvas, (view) => this.#draw(view), this.#handler());
     this.canvas.addEventListener("keydown", (event) => this.#key(event));
@@ -45,7 +45,7 @@ export class Tracing {
   }
 
   /** The sheet anew: other layout, scale, theme, stretch. */
-  refresh(dark = isDark()) {
+  refresh({ isPrint = false } = {}) {
     const { answer, options, wave } = this;
     if (!wave) return;
     const sheet = arrange(options.layout, { wave, fromMs: this.fromMs, mmPerS: options.mmPerS, mmPerMv: options.mmPerMv });
@@ -53,7 +53,7 @@ export class Tracing {
     const weights = this.weighed ? answer.attention?.leads : null;
     this.sheet = sheet;
     this.paper.show({
-      sheet, wave, dark, inBeat: this.inBeat, inks: inks(), opacity: options.opacity, weights, quality: answer.quality,
+      sheet, wave, isPrint, dark: !isPrint && isDark(), inBeat: this.inBeat, inks: inks(), opacity: options.opacity, weights, quality: answer.quality,
       second: this.inBeat ? this.second : null, derived: answer.recording.derived_leads,
       activation: options.activation ? this.activation : null,
       largestWeight: weights && Math.max(0.25, ...Object.values(weights)),
@@ -64,12 +64,12 @@ export class Tracing {
 
   #draw(view) {
     this.paper.draw(view);
-    this.calipers.draw(this.paper.context, this.sheet, view, this.paper.scene.inks.caliper);
+    this.calipers.draw(this.paper.screen, this.sheet, view, this.paper.scene.inks.caliper);
     if (this.cursor) this.#crosshair(view);
   }
 
   #crosshair(view) {
-    const { context, scene } = this.paper;
+    const { screen: context, scene } = this.paper;
     const { strip, ms, mv } = this.cursor;
     const x = xOf(this.sheet, strip, ms);
     context.strokeStyle = context.fillStyle = scene.inks.accent;
@@ -161,7 +161,7 @@ export class Tracing {
   /** To scale for paper: 25.4 mm an inch, light inks; and back. */
   print() {
     this.before = { zoom: this.viewport.zoom, fits: this.viewport.fits };
-    this.refresh(false);
+    this.refresh({ isPrint: true });
     Object.assign(this.viewport, { zoom: 1, fits: false, xMm: 0, yMm: 0, isHeld: true });
     const px = this.viewport.scale;
     this.viewport.size(this.sheet.widthMm * px, this.sheet.heightMm * px, 3);

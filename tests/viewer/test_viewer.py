@@ -1,0 +1,282 @@
+"""The viewer as a person uses it: real Chromium, real service, every other host cut off."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecg.leads import LEADS
+from service import samples
+from tests.ecg.hearts import normal_mv
+from tests.makers import table, wfdb
+from tests.service.server import Server
+from tests.viewer.screen import REFUSED, SHOWN, Screen
+
+pytestmark = pytest.mark.browser
+READOUT = "return document.querySelector('.readout').textContent.replace(/\\s+/g, ' ').trim()"
+LAYOUT = "document.querySelector(`.tools input[value='${args[0]}']`).click()"
+TEXT = "return document.querySelector(args[0]).innerText"
+PRESS = "[...document.querySelectorAll('.toggle')].find((each) => each.textContent === args[0]).click()"
+
+
+def answer_of(server: Server, format: str) -> dict[str, Any]:
+    found = samples.find(format)
+    assert found
+    told: dict[str, Any] = server.http.post(
+        "/predict", files={"file": (found.filename, found.data)}, data={"include": "signal,beat"}
+    ).json()
+    return told
+
+
+def numbers(text: str) -> list[float]:
+    return [float(each) for each in re.findall(r"-?\d+(?:\.\d+)?", text.replace("−", "-"))]
+
+
+@pytest.mark.parametrize("format", samples.names())
+def test_every_sample_is_told_and_drawn(page: Screen, viewer_server: Server, format: str) -> None:
+    """Percentile, band, horizons, leads and the demonstration banner are the service's own; the trace is drawn."""
+    answer = answer_of(viewer_server, format)
+    page.sample(format)
+    assert page.run(TEXT, ".percentile .number") == str(round(answer["risk"]["percentile"]))
+    assert answer["risk"]["band"] in page.run(TEXT, ".risk .band").lower()
+    assert "Demonstration model" in page.run(TEXT, ".banner")
+    rows = page.run("return [...document.querySelectorAll('.horizons tbody tr')].map((each) => each.innerText)")
+    for row, horizon in zip(rows, answer["risk"]["horizons"], strict=True):
+        years, risk = numbers(row)[:2]
+        assert years == horizon["years"]
+        assert risk == pytest.approx(horizon["probability"] * 100, abs=0.51 if risk >= 10 else 0.051)
+    drawn = page.run(
+        "const canvas = document.querySelector('canvas.tracing');"
+        "const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;"
+        "let ink = 0; for (let at = 0; at < pixels.length; at += 4) ink += pixels[at] < 40; return ink"
+    )
+    assert drawn > 4000
+    page.picture(f"format-{format}", whole=False)
+    assert page.complaints() == []
+
+
+def test_a_pair_and_many_files_at_once(page: Screen, viewer_server: Server, tmp_path: Path) -> None:
+    """A header finds its signal file by name among others; each recording gets its own tab; one bad file stops none."""
+    for name, data in wfdb.files(normal_mv(70.0), 500.0).items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "other.csv").write_bytes(table.make(normal_mv(90.0), 500.0))
+    (tmp_path / "letter.txt").write_text("dear colleague")
+    page.give(*(tmp_path / name for name in ("record.dat", "letter.txt", "other.csv", "record.hea")))
+    page.wait("return document.querySelectorAll('.tab.done, .tab.failed').length === 3")
+    tabs = page.run(
+        "return [...document.querySelectorAll('.tab')].map((each) => [each.innerText.trim(), each.className])"
+    )
+    assert [re.sub(r"\s*,", ",", name) for name, _ in tabs] == ["letter.txt, refused", "other.csv", "record"]
+    assert page.run(REFUSED) == "unknown_format"
+    page.click("#recordings li:nth-child(3) button")
+    page.wait(SHOWN)
+    assert "wfdb" in page.run(TEXT, ".facts")
+    assert "70 bpm" in page.run(TEXT, ".measurements")
+
+
+def test_files_are_dropped(page: Screen) -> None:
+    """A drop anywhere on the page counts."""
+    page.run(
+        "const sample = await (await fetch('samples/scp_ecg')).blob();"
+        "const given = new DataTransfer(); given.items.add(new File([sample], 'dropped.scp'));"
+        "document.body.dispatchEvent(new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer: given}))"
+    )
+    page.wait(SHOWN)
+    assert page.run(TEXT, "h1:not(#start-title)") == "dropped.scp"
+
+
+def test_a_refusal_is_told_in_words_with_its_code(page: Screen, tmp_path: Path) -> None:
+    """Reasons of the quality gate are listed; the code and the request id stand there for those who look them up."""
+    flat = normal_mv(70.0)
+    flat[:] = 0.0
+    (tmp_path / "flat.csv").write_bytes(table.make(flat, 500.0))
+    page.give(tmp_path / "flat.csv")
+    code = page.wait(REFUSED)
+    assert code == "quality_rejected"
+    told = page.run(TEXT, ".problem")
+    assert "flat line" in told
+    assert "request" in told
+    page.picture("refused", whole=False)
+
+
+def test_the_readout_is_the_recording(page: Screen, viewer_server: Server) -> None:
+    """Wherever one points, lead, time, amplitude and activation are those of the answer, in every layout and gain."""
+    answer = answer_of(viewer_server, "muse_xml")
+    page.sample("muse_xml")
+    for layout in ("3x4", "6x2", "12x1"):
+        page.run(LAYOUT, layout)
+        for gain in ("5", "20"):
+            page.run(LAYOUT, gain)
+            box = page.box("canvas.tracing")
+            page.hover(box["x"] + box["width"] * 0.63, min(box["y"] + box["height"] * 0.4, 700))
+            lead, seconds, amplitude, activation = re.fullmatch(
+                r"Lead (\w+) Time ([\d.]+) s Amplitude (-?[\d.]+) mV Activation ([\d.]+)", page.run(READOUT)
+            ).groups()  # type: ignore[union-attr]
+            assert lead in LEADS
+            expected = answer["signal"]["leads"][lead][round(float(seconds) * 500)]
+            assert float(amplitude) == pytest.approx(expected, abs=0.0051)
+            assert min(answer["attention"]["temporal"]["activation"][lead]) - 0.01 <= float(activation) <= 1
+
+
+@pytest.mark.parametrize(("speed", "gain"), [("25", "10"), ("50", "20"), ("25", "5")])
+def test_calipers_measure_the_paper(page: Screen, speed: str, gain: str) -> None:
+    """At true size 25.4 mm are 96 px: a drag of so many px is the time and voltage that the paper says."""
+    page.sample("dicom")
+    for each in ("12x1", speed, gain):
+        page.run(LAYOUT, each)
+    page.run("document.querySelector('.group button[aria-label^=\"True size\"]').click()")
+    page.run(PRESS, "Calipers")
+    box = page.box("canvas.tracing")
+    x, y = box["x"] + 140, box["y"] + 60
+    page.drag((x, y), (x + 40, y + 10), (x + 120, y + 40))
+    ms, mv = numbers(page.run(TEXT, ".measure").split(":")[1])[:2]
+    assert ms == pytest.approx(120 / 96 * 25.4 / float(speed) * 1000, abs=1)
+    assert abs(mv) == pytest.approx(40 / 96 * 25.4 / float(gain), abs=0.006)
+    page.drag((x + 120, y + 20), (x + 150, y + 20), (x + 160, y + 20))
+    assert numbers(page.run(TEXT, ".measure").split(":")[1])[0] == pytest.approx(
+        160 / 96 * 25.4 / float(speed) * 1000, abs=1
+    )
+    page.run(PRESS, "March out")
+    page.picture(f"calipers-{speed}-{gain}", whole=False)
+
+
+def test_the_keyboard_reads_and_measures(page: Screen) -> None:
+    """Without a mouse: read along a lead, change the lead, zoom, set calipers between two points."""
+    page.sample("hl7_aecg")
+    page.run("document.querySelector('canvas.tracing').focus()")
+    page.press(*["\ue014"] * 12)  # right
+    assert re.match(r"Lead I Time 0\.1[12]0 s", page.run(READOUT))
+    page.press("\ue015")  # down
+    assert "Lead aVR" in page.run(READOUT) or "Lead II" in page.run(READOUT)
+    before = page.run(TEXT, ".zoom")
+    page.press("+")
+    assert numbers(page.run(TEXT, ".zoom")) > numbers(before)
+    page.press("c", "\ue007", *["\ue014"] * 20, "\ue007")
+    assert "200 ms" in page.run(TEXT, ".measure")
+    page.press("\ue00c")
+    assert page.run(TEXT, ".measure") == ""
+
+
+def test_either_map_and_its_faithfulness_in_words(page: Screen, viewer_server: Server) -> None:
+    """The switch asks for the other kind; what was never measured is said so; numbers of a measured one are told."""
+    page.sample("edf")
+    assert "Not measured on this model" in page.run(TEXT, ".faithful")
+    page.run("document.querySelector('.attention input[value=risk]').click()")
+    page.wait("return document.querySelector('.words').innerText.includes('what moved the predicted risk')")
+    shown = page.run("return [...document.querySelectorAll('.weights tbody tr')].map((each) => each.innerText)")
+    found = samples.find("edf")
+    assert found
+    told = viewer_server.http.post("/predict?map=risk", content=found.data).json()["attention"]["leads"]
+    assert [round(told[lead] * 100) for lead in LEADS] == pytest.approx([numbers(each)[-1] for each in shown], abs=0.51)
+    words = page.run(
+        "const {attentionPanel} = await import('/static/viewer/attention.js');"
+        "const even = Object.fromEntries(args[0].map((lead) => [lead, 1 / 12]));"
+        "const activation = Object.fromEntries(args[0].map((lead) => [lead, [0, 1]]));"
+        "const temporal = {time_base: 'beat', start_ms: 0, step_ms: 40, anchors_ms: [0], activation};"
+        "const rows = args[0].map(() => Array(12).fill(1 / 12));"
+        "const told = (faithfulness) => attentionPanel("
+        "  {attention: {leads: even, cross_lead: rows, temporal, faithfulness}}, null)"
+        "  .querySelector('.faithful').textContent;"
+        "return [null, {kind: 'risk', deletion_gain: 0.1234, tested: true}].map(told)",
+        list(LEADS),
+    )
+    assert "Not measured" in words[0]
+    assert "Measured on this model" in words[1]
+    assert "Deletion gain0.123" in words[1]
+    page.picture("attention-risk")
+
+
+def test_two_recordings_beside_each_other(page: Screen, tmp_path: Path) -> None:
+    """Differences are those of the answers; both tracings and the beats laid over each other are there."""
+    (tmp_path / "fast.csv").write_bytes(table.make(normal_mv(95.0), 500.0))
+    (tmp_path / "slow.csv").write_bytes(table.make(normal_mv(60.0), 500.0))
+    page.give(tmp_path / "slow.csv", tmp_path / "fast.csv")
+    page.wait("return !document.querySelector('#compare').hidden")
+    page.click("#compare")
+    rows = page.run(
+        "return Object.fromEntries([...document.querySelectorAll('.compare tbody tr')]"
+        ".map((each) => [each.cells[0].innerText, [...each.cells].slice(1).map((cell) => cell.innerText)]))"
+    )
+    assert rows["Heart rate"] == ["60 bpm", "95 bpm", "+35 bpm"]
+    assert page.run("return document.querySelectorAll('canvas.tracing').length") == 3
+    page.run(
+        "const menu = document.querySelector('select[aria-label=\"First recording\"]');"
+        "menu.value = '1'; menu.dispatchEvent(new Event('change'))"
+    )
+    assert page.run("return document.querySelector('.compare tbody tr td').innerText") == rows["Percentile"][1]
+    page.picture("compare")
+    assert page.complaints() == []
+
+
+def test_history_opens_stored_answers(page: Screen) -> None:
+    """The newest row is what was just asked; opened, it tells the same number, and says that no tracing is stored."""
+    page.sample("fhir")
+    number = page.run(TEXT, ".percentile .number")
+    page.click("#history")
+    page.wait("return document.querySelector('.history tbody tr') !== null")
+    assert "fhir" in page.run(TEXT, ".history tbody tr")
+    page.picture("history", whole=False)
+    page.click(".history tbody tr button")
+    page.wait("return document.querySelector('h1:not(#start-title)')?.innerText.startsWith('Stored')")
+    assert page.run(TEXT, ".percentile .number") == number
+    assert "not stored" in page.run(TEXT, ".trace-card")
+    assert page.complaints() == []
+
+
+def test_light_and_dark(page: Screen) -> None:
+    """The system's preference holds until the person chooses; paper and page follow either."""
+    page.sample("wfdb")
+    ground = "return getComputedStyle(document.documentElement).backgroundColor"
+    corner = "return document.querySelector('canvas.tracing').getContext('2d').getImageData(1, 1, 1, 1).data[0]"
+    light, paper = page.run(ground), page.run(corner)
+    page.scheme("dark")
+    assert page.run(ground) != light
+    page.wait(f"return (() => {{ {corner} }})() < 80")
+    page.picture("dark")
+    page.click("#theme")
+    assert page.run(ground) == light
+    assert page.run(corner) == paper
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (1024, 768), (820, 1180), (768, 1024)])
+def test_it_fits_the_window(page: Screen, width: int, height: int) -> None:
+    """Nothing makes the page scroll sideways, on a desk or on a tablet either way up."""
+    page.size(width, height, touch=width < 1000)
+    page.sample("philips_sierra")
+    page.picture(f"window-{width}x{height}")
+    assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_print_is_to_scale(page: Screen) -> None:
+    """On paper the sheet is as wide as its millimetres: 25.0 mm a second at 25 mm/s, whatever the window's zoom was."""
+    page.sample("cardiosoft_xml")
+    page.run(
+        "const canvas = document.querySelector('canvas.tracing');"
+        "addEventListener('beforeprint', () => { window.printedPx = canvas.style.width })"
+    )
+    printed = page.paper()
+    sheet_mm = page.run(
+        "const {arrange} = await import('/static/viewer/layout.js');"
+        "const wave = {startMs: 0, lengthMs: 10000};"
+        "const sheet = arrange('3x4', {wave, mmPerS: 25, mmPerMv: 10});"
+        "const rhythm = sheet.strips.at(-1);"
+        "return [sheet.widthMm, rhythm.xMm, sheet.leftMm]"
+    )
+    assert sheet_mm[0] == sheet_mm[1] + 250 + 5
+    assert numbers(page.run("return window.printedPx"))[0] == pytest.approx(sheet_mm[0] * 96 / 25.4, abs=0.01)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2
+
+
+def test_a_report_is_saved_or_its_refusal_told(page: Screen, viewer_server: Server, tmp_path: Path) -> None:
+    """The buttons ask for this recording in the other representations."""
+    page.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    page.sample("muse_xml")
+    page.click("[data-report=svg]")
+    page.wait("return true")
+    saved = tmp_path / "muse_xml.svg"
+    viewer_server.wait(saved.exists, 10)
+    assert saved.read_text().startswith("<svg")
+    assert "problem" not in page.run("return document.querySelector('.result').innerHTML")
