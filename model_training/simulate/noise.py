@@ -108,9 +108,9 @@ def recorded(eight_mv: Samples, rate_hz: float, device: Device) -> Samples:
 
 def _levels(chance: Chance, device: Device) -> _Levels:
     own = 0.65 + 0.7 * chance.uniform("electrode level", 9)
-    wander = np.exp(np.log(0.025) + 0.7 * chance.normal("wander"))
-    emg = np.exp(np.log(0.005) + 0.6 * chance.normal("emg"))
-    mains = np.where(chance.uniform("has mains") < 0.3, 0.006 * np.abs(chance.normal("mains")), 0.0005)
+    wander = np.exp(np.log(0.025) + 0.9 * chance.normal("wander"))
+    emg = np.minimum(np.exp(np.log(0.009) + 0.9 * chance.normal("emg")), 0.08)
+    mains = np.where(chance.uniform("has mains") < 0.3, 0.008 * np.abs(chance.normal("mains")), 0.0005)
     bad = np.where(chance.uniform("bad contact") < 0.03, (chance.uniform("bad electrode") * 9).astype(np.int64), -1)
     return _Levels(
         wander=device.noise * wander[:, None] * own,

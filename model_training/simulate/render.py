@@ -208,7 +208,7 @@ def _atrial_waves(traits: pd.DataFrame, chance: Chance, samples: int, rate_hz: f
         cycle_s, _ = rhythm.flutter_cycle(traits.iloc[flutter])
         turn = 2 * np.pi * (time_s / cycle_s[:, None] + own.uniform("f phase")[:, None])
         saw = np.sin(turn) + 0.5 * np.sin(2 * turn) + 0.25 * np.sin(3 * turn)
-        out[flutter] = _along(0.11 * traits["p_amp"].to_numpy()[flutter, None] * saw, 110.0, -60.0)
+        out[flutter] = _along(0.08 * traits["p_amp"].to_numpy()[flutter, None] * saw, 110.0, -60.0)
     return out
 
 
