@@ -13,7 +13,7 @@ from model_training.simulate import hazard, people
 from model_training.simulate.chance import Chance
 from model_training.simulate.hazard import Hazard
 
-PEOPLE: Final = 100_000
+PEOPLE: Final = 60_000
 SEED: Final = 20_260_101
 _FILE: Final = Path(hazard.__file__).with_name("hazard.toml")
 
