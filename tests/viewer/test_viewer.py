@@ -60,9 +60,9 @@ def test_every_sample_is_told_and_drawn(page: Screen, viewer_server: Server, for
 
 def test_a_pair_and_many_files_at_once(page: Screen, viewer_server: Server, tmp_path: Path) -> None:
     """A header finds its signal file by name among others; each recording gets its own tab; one bad file stops none."""
-    for name, data in wfdb.files(normal_mv(70.0), 500.0).items():
+    for name, data in wfdb.files(normal_mv(70.0).astype(float), 500.0).items():
         (tmp_path / name).write_bytes(data)
-    (tmp_path / "other.csv").write_bytes(table.make(normal_mv(90.0), 500.0))
+    (tmp_path / "other.csv").write_bytes(table.make(normal_mv(90.0).astype(float), 500.0))
     (tmp_path / "letter.txt").write_text("dear colleague")
     page.give(*(tmp_path / name for name in ("record.dat", "letter.txt", "other.csv", "record.hea")))
     page.wait("return document.querySelectorAll('.tab.done, .tab.failed').length === 3")
@@ -90,14 +90,14 @@ def test_files_are_dropped(page: Screen) -> None:
 
 def test_a_refusal_is_told_in_words_with_its_code(page: Screen, tmp_path: Path) -> None:
     """Reasons of the quality gate are listed; the code and the request id stand there for those who look them up."""
-    flat = normal_mv(70.0)
+    flat = normal_mv(70.0).astype(float)
     flat[:] = 0.0
     (tmp_path / "flat.csv").write_bytes(table.make(flat, 500.0))
     page.give(tmp_path / "flat.csv")
     code = page.wait(REFUSED)
     assert code == "quality_rejected"
     told = page.run(TEXT, ".problem")
-    assert "flat line" in told
+    assert "I, II, III, aVR, aVL, aVF, V1, V2, V3, V4, V5, V6: flat line" in told
     assert "request" in told
     page.picture("refused", whole=False)
 
@@ -113,11 +113,11 @@ def test_the_readout_is_the_recording(page: Screen, viewer_server: Server) -> No
             box = page.box("canvas.tracing")
             page.hover(box["x"] + box["width"] * 0.63, min(box["y"] + box["height"] * 0.4, 700))
             lead, seconds, amplitude, activation = re.fullmatch(
-                r"Lead (\w+) Time ([\d.]+) s Amplitude (-?[\d.]+) mV Activation ([\d.]+)", page.run(READOUT)
+                r"Lead (\w+) Time ([\d.]+) s Amplitude (−?[\d.]+) mV Activation ([\d.]+)", page.run(READOUT)
             ).groups()  # type: ignore[union-attr]
             assert lead in LEADS
             expected = answer["signal"]["leads"][lead][round(float(seconds) * 500)]
-            assert float(amplitude) == pytest.approx(expected, abs=0.0051)
+            assert numbers(amplitude)[0] == pytest.approx(expected, abs=0.0051)
             assert min(answer["attention"]["temporal"]["activation"][lead]) - 0.01 <= float(activation) <= 1
 
 
@@ -141,6 +141,19 @@ def test_calipers_measure_the_paper(page: Screen, speed: str, gain: str) -> None
     )
     page.run(PRESS, "March out")
     page.picture(f"calipers-{speed}-{gain}", whole=False)
+
+
+def test_a_long_recording_is_turned(page: Screen, tmp_path: Path) -> None:
+    """Thirty seconds are three sheets; time goes on from one to the next."""
+    (tmp_path / "long.csv").write_bytes(table.make(normal_mv(70.0, 30.0).astype(float), 500.0))
+    page.give(tmp_path / "long.csv")
+    page.wait(SHOWN)
+    for _ in range(3):
+        page.click("button[aria-label=Later]")
+    assert "20–30 s" in page.run(TEXT, ".tools")
+    box = page.box("canvas.tracing")
+    page.hover(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.9)
+    assert 28 < numbers(page.run(READOUT).split("Time")[1])[0] < 30
 
 
 def test_the_keyboard_reads_and_measures(page: Screen) -> None:
@@ -191,8 +204,8 @@ def test_either_map_and_its_faithfulness_in_words(page: Screen, viewer_server: S
 
 def test_two_recordings_beside_each_other(page: Screen, tmp_path: Path) -> None:
     """Differences are those of the answers; both tracings and the beats laid over each other are there."""
-    (tmp_path / "fast.csv").write_bytes(table.make(normal_mv(95.0), 500.0))
-    (tmp_path / "slow.csv").write_bytes(table.make(normal_mv(60.0), 500.0))
+    (tmp_path / "fast.csv").write_bytes(table.make(normal_mv(95.0).astype(float), 500.0))
+    (tmp_path / "slow.csv").write_bytes(table.make(normal_mv(60.0).astype(float), 500.0))
     page.give(tmp_path / "slow.csv", tmp_path / "fast.csv")
     page.wait("return !document.querySelector('#compare').hidden")
     page.click("#compare")
@@ -270,13 +283,13 @@ def test_the_print_is_to_scale(page: Screen) -> None:
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2
 
 
-def test_a_report_is_saved_or_its_refusal_told(page: Screen, viewer_server: Server, tmp_path: Path) -> None:
-    """The buttons ask for this recording in the other representations."""
+@pytest.mark.parametrize(("ending", "magic"), [("pdf", b"%PDF-"), ("svg", b"<svg")])
+def test_a_report_is_saved(page: Screen, viewer_server: Server, tmp_path: Path, ending: str, magic: bytes) -> None:
+    """The buttons ask for this recording as a report, and the browser keeps the file under the recording's name."""
     page.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     page.sample("muse_xml")
-    page.click("[data-report=svg]")
-    page.wait("return true")
-    saved = tmp_path / "muse_xml.svg"
-    viewer_server.wait(saved.exists, 10)
-    assert saved.read_text().startswith("<svg")
-    assert "problem" not in page.run("return document.querySelector('.result').innerHTML")
+    page.click(f"[data-report={ending}]")
+    saved = tmp_path / f"muse_xml.{ending}"
+    viewer_server.wait(lambda: saved.exists() and saved.stat().st_size, 10)
+    assert saved.read_bytes().startswith(magic)
+    assert page.run("return document.querySelector('.result .problem')") is None

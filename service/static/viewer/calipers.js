@@ -2,6 +2,9 @@
 
 import { msAt, mvAt, stripAt, xOf, yOf } from "./layout.js";
 
+/** With a true minus. */
+export const signed = (mv) => mv.toFixed(2).replace("-", "−");
+
 const REACH_PX = 9;
 
 export class Calipers {
@@ -123,7 +126,7 @@ export class Calipers {
   #label(context, view, { x0, x1, y0, y1 }) {
     const { ms, mv } = this.reading;
     const size = Math.max(2.8, 12 / view.scale);
-    const text = `${Math.round(ms)} ms   ${mv.toFixed(2)} mV`;
+    const text = `${Math.round(ms)} ms   ${signed(mv)} mV`;
     context.font = `600 ${size}px system-ui, sans-serif`;
     const width = context.measureText(text).width + size;
     const x = Math.min(x0, x1), y = Math.min(y0, y1) - size * 1.7;

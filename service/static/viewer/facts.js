@@ -1,6 +1,7 @@
 // Measurements, signal quality, and what the answer says of the recording and the model.
 
 import { el } from "./dom.js";
+import { merged } from "./problems.js";
 import { LEADS, MEASUREMENTS, measured, moment, plain } from "./words.js";
 
 export function measurements(answer) {
@@ -20,7 +21,7 @@ export function qualityBadge(quality) {
 }
 
 export function qualityPanel(quality) {
-  const issues = quality.issues.map((each) => el("li", {}, el("b", {}, each.lead ? `${each.lead}: ` : ""), `${plain(each.code)}. `, el("span", { class: "aside" }, each.detail)));
+  const issues = merged(quality.issues).map((each) => el("li", {}, each.leads.length > 0 && el("b", {}, `${each.leads.join(", ")}: `), `${plain(each.code)}. `, el("span", { class: "aside" }, each.detail)));
   const leads = LEADS.map((lead) => {
     const { sqi, issues: codes } = quality.leads[lead] ?? { sqi: 0, issues: [] };
     const text = codes.length ? `left out: ${codes.map(plain).join(", ")}` : `${Math.round(sqi * 100)} %`;

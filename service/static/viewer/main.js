@@ -171,6 +171,7 @@ function wire() {
   drop.addEventListener("click", () => byId("files").click());
   for (const [id, act] of [["compare", compare], ["history", openHistory], ["home", goHome], ["key-open", askKey]]) byId(id).addEventListener("click", act);
   byId("theme").addEventListener("click", () => setTheme(isDark() ? "light" : "dark"));
+  byId("key-cancel").addEventListener("click", () => byId("key-dialog").close("cancel"));
   byId("key-dialog").addEventListener("close", () => byId("key-dialog").returnValue === "use" && keyGiven());
   printed(() => tracings);
 }

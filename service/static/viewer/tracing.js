@@ -1,6 +1,6 @@
 // The tracing: tools, canvas, read-out. One for a result, two beside each other in a comparison.
 
-import { Calipers } from "./calipers.js";
+import { Calipers, signed } from "./calipers.js";
 import { legend } from "./attention.js";
 import { inks, isDark, onTheme } from "./colours.js";
 import { choice, el, toggle } from "./dom.js";
@@ -25,13 +25,13 @@ export class Tracing {
     this.canvas.setAttribute("aria-label", `${name ? `${name}: ` : ""}12-lead tracing. ${KEYS}`);
     this.readout = el("output", { class: "readout", "aria-live": "off" }, "Point at the tracing to read it.");
     this.measure = el("output", { class: "measure", "aria-live": "polite" });
-    this.frame = el("div", { class: "sheet" }, this.canvas);
+    const place = el("div", { class: "sheet-place" }, el("div", { class: "sheet" }, this.canvas));
     this.paper = new Paper(this.canvas, () => this.viewport.request());
     this.calipers = new Calipers(() => this.#measured());
-    this.viewport = new Viewport(this.canvas, (view) => this.#draw(view), this.#handler());
+    this.viewport = new Viewport(this.canvas, place, (view) => this.#draw(view), this.#handler());
     this.canvas.addEventListener("keydown", (event) => this.#key(event));
     this.canvas.addEventListener("blur", () => this.readout.setAttribute("aria-live", "off"));
-    this.element = el("div", { class: "tracing-box" }, this.frame, el("div", { class: "below" }, this.readout, this.measure));
+    this.element = el("div", { class: "tracing-box" }, place, el("div", { class: "below" }, this.readout, this.measure));
     this.forget = onTheme(() => this.refresh());
   }
 
@@ -108,7 +108,7 @@ export class Tracing {
     const value = this.activation?.at(strip.lead, ms, this.inBeat);
     const time = this.inBeat ? `${Math.round(ms)} ms from R` : `${(ms / 1000).toFixed(3)} s`;
     const heat = value === undefined || Number.isNaN(value) ? "none" : value.toFixed(2);
-    const parts = [["Lead", strip.lead], ["Time", time], ["Amplitude", Number.isNaN(mv) ? "no sample" : `${mv.toFixed(2)} mV`]];
+    const parts = [["Lead", strip.lead], ["Time", time], ["Amplitude", Number.isNaN(mv) ? "no sample" : `${signed(mv)} mV`]];
     if (this.activation) parts.push(["Activation", heat]);
     this.readout.replaceChildren(...parts.map(([name, text]) => el("span", {}, el("i", {}, `${name} `), el("b", {}, text), " ")));
   }
@@ -116,7 +116,7 @@ export class Tracing {
   #measured() {
     const reading = this.calipers.isOn ? this.calipers.reading : null;
     const rate = reading?.perMinute ? ` · ${Math.round(reading.perMinute)} per minute` : "";
-    this.measure.textContent = reading ? `Calipers, ${reading.lead}: ${Math.round(reading.ms)} ms · ${reading.mv.toFixed(2)} mV${rate}` : "";
+    this.measure.textContent = reading ? `Calipers, ${reading.lead}: ${Math.round(reading.ms)} ms · ${signed(reading.mv)} mV${rate}` : "";
     this.viewport.request();
   }
 

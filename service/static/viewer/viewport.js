@@ -3,18 +3,20 @@
 import { PX_PER_MM } from "./paper.js";
 
 const LARGEST = 6;
+// The frame's two borders.
+const FRAME_PX = 2;
 const SMALLEST = 0.3;
 
 export class Viewport {
   #queued = false;
   #pointers = new Map();
 
-  /** `draw(view)` draws; `handler` may take a pointer for itself: {down, move, up, hover, leave}. */
-  constructor(canvas, draw, handler) {
-    Object.assign(this, { canvas, draw, handler, zoom: 1, xMm: 0, yMm: 0, fits: true, frames: [] });
+  /** `place` is the element whose width is there to fill; `draw(view)` draws; `handler` may take a pointer for itself: {down, move, up, hover, leave}. */
+  constructor(canvas, place, draw, handler) {
+    Object.assign(this, { canvas, place, draw, handler, zoom: 1, xMm: 0, yMm: 0, fits: true, frames: [] });
     canvas.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     for (const kind of ["down", "move", "up", "cancel", "leave"]) canvas.addEventListener(`pointer${kind}`, (event) => this[`_${kind}`](event));
-    new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
+    new ResizeObserver(() => this.resize()).observe(place);
   }
 
   get scale() { return this.zoom * PX_PER_MM; }
@@ -28,21 +30,29 @@ export class Viewport {
 
   /** The canvas takes its column's width, and the height of a sheet that is as wide. */
   resize() {
-    if (this.isHeld || !this.sheet || !this.canvas.parentElement.clientWidth) return;
-    const width = this.canvas.parentElement.clientWidth;
+    if (this.isHeld || !this.sheet || !this.place.clientWidth) return;
+    const width = this.place.clientWidth - FRAME_PX;
     if (this.fits) this.zoom = width / PX_PER_MM / this.sheet.widthMm;
     const height = Math.ceil((this.sheet.heightMm * width) / this.sheet.widthMm);
-    this.size(width, height, Math.min(3, window.devicePixelRatio || 1));
+    const { widthMm, heightMm } = this.sheet;
+    // A sheet smaller than its place leaves no blank canvas beside it.
+    this.size(Math.min(width, Math.ceil(widthMm * this.scale)), Math.min(height, Math.ceil(heightMm * this.scale)), Math.min(3, window.devicePixelRatio || 1));
+    this.canvas.classList.toggle("zoomed", !this.fits);
   }
 
   size(width, height, ratio) {
     this.ratio = ratio;
-    Object.assign(this.canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
-    this.canvas.style.width = `${width}px`;
-    this.canvas.style.height = `${height}px`;
+    const wanted = { width: Math.round(width * ratio), height: Math.round(height * ratio) };
+    const isSame = this.canvas.width === wanted.width && this.canvas.height === wanted.height && this.canvas.style.width === `${width}px`;
+    if (!isSame) {
+      Object.assign(this.canvas, wanted);
+      this.canvas.style.width = `${width}px`;
+      this.canvas.style.height = `${height}px`;
+    }
     this.#hold();
     // A canvas that was just resized is blank: it is drawn before the browser paints.
-    this.now();
+    if (isSame) this.request();
+    else this.now();
   }
 
   request() {
@@ -79,9 +89,8 @@ export class Viewport {
     this.fits = false;
     this.xMm = atX - x / this.scale;
     this.yMm = atY - y / this.scale;
-    this.#hold();
+    this.resize();
     this.onzoom?.();
-    this.request();
   }
 
   fit() {

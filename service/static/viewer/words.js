@@ -33,9 +33,24 @@ const ISSUES = {
   implausible_rate: "implausible heart rate", sampling_rate_suspect: "suspect sampling rate",
   leads_inconsistent: "limb leads contradict each other", duplicate_leads: "duplicate leads",
   limb_reversal: "limb electrodes may be reversed", precordial_swap: "chest electrodes may be swapped",
+  pacing_spikes: "pacing spikes", not_an_ecg: "no ECG to be seen",
 };
 
 export const plain = (code) => ISSUES[code] ?? String(code).replaceAll("_", " ");
+
+// Where the service speaks to programs, the page speaks to people.
+const REFUSALS = {
+  credentials_missing: "This service answers only those who show an API key.",
+  credentials_invalid: "The API key is unknown here, or it has expired.",
+  scope_missing: "This API key does not allow that.",
+  quality_rejected: "The recording cannot be judged, for these reasons:",
+  unknown_format: "This file is none of the ECG formats that the service reads.",
+  malformed: "The file is damaged or incomplete.",
+  rate_limited: "Too many requests at once.",
+  queue_full: "The service is busy.",
+};
+
+export const refused = (code) => REFUSALS[code];
 
 export const MEASUREMENTS = [
   ["heart_rate_bpm", "Heart rate", "bpm"], ["pr_ms", "PR", "ms"], ["qrs_ms", "QRS", "ms"],
