@@ -1,4 +1,4 @@
-"""pretrain: teach an encoder before it is asked for a risk, in one of the arms that the results compare."""
+"""pretrain and probe: teach an encoder before it is asked for a risk, and the table that judges what it learned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model_training import recipe as recipes
 from model_training.data import catalogue, prepared
 from model_training.data.cohort import CohortError
 from model_training.text.encoders import EncoderError
-from model_training.train import arms, material, probe
+from model_training.train import arms, compare, material, probe
 from model_training.train import pretrain as room
 from model_training.train.run import Run, RunError
 
@@ -26,6 +26,7 @@ Workers = Annotated[int, typer.Option(min=1, help="Processes that prepare tensor
 
 def register(app: typer.Typer) -> None:
     app.command("pretrain")(pretrain)
+    app.command("probe")(probe_arms)
 
 
 def pretrain(
@@ -59,6 +60,41 @@ def pretrain(
         console.print(
             "[bold red]collapsed[/]: ECG projections point one way; a loss with negatives would keep them apart"
         )
+
+
+def probe_arms(
+    path: Folder,
+    run: Annotated[list[Path], typer.Option(help="A pretraining run's folder; once for each arm.")],
+    config: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="How each is fine-tuned, as TOML.")],
+    out: Annotated[Path, typer.Option(help="Where the table goes: OUT.json and OUT.md.")],
+    work: Annotated[Path, typer.Option(help="Where fine-tuning keeps its runs; a killed probe goes on there.")],
+    fold: Annotated[list[int], typer.Option(help="A fold to judge on, never learned from.")] = [9, 10],  # noqa: B006
+    cache: Cache = Path("data/prepared"),
+    workers: Workers = 2,
+    resnet: Annotated[bool, typer.Option(help="Also train a plain ResNet the same way, as a reference.")] = True,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar with the time left.")] = True,
+) -> None:
+    """Judge encoders by the five PTB-XL superclasses: linear probe and fine-tuned, with 95 % intervals over patients.
+
+    Differences from the random frozen encoder and from reconstruction alone are paired on the same patients.
+    """
+    try:
+        chosen = _chosen(config, {}, progress)
+        if shared := set(fold) & set(chosen.folds.train):
+            raise arms.PretrainError(f"folds {sorted(shared)} are learned from: they cannot judge")
+        stuff = load_material(path, chosen, cache, workers)
+        there = [each for each in sorted(set(fold)) if len(stuff.rows_in((each,)))]
+        judged = [
+            each for folder in run for each in compare.judge_encoder(folder / room.ENCODER, stuff, chosen, there, work)
+        ]
+        judged += compare.judge_resnet(stuff, chosen, there, work) if resnet else []
+    except (CohortError, EncoderError, RunError, arms.PretrainError, recipes.RecipeError) as error:
+        raise typer.BadParameter(str(error)) from error
+    absent = sorted(set(fold) - set(there))
+    for written in compare.write(
+        compare.superclass_table(judged, stuff, absent), "python -m model_training probe", out
+    ):
+        console.print(str(written), highlight=False)
 
 
 def load_material(path: Path, config: arms.PretrainConfig, cache: Path, workers: int) -> material.Material:

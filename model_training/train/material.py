@@ -25,6 +25,7 @@ Rows = NDArray[np.int64]
 Labels = NDArray[np.float32]
 IN_MEMORY_BYTES: Final = 4_000_000_000
 MIN_RECORDS_A_STATEMENT: Final = 10
+AT_ONCE: Final = 128  # recordings, where nothing is learned
 AGE_MEAN_YEARS, AGE_SD_YEARS = 60.0, 15.0
 STATEMENTS_FILE: Final = "scp_statements.csv"
 

@@ -16,6 +16,7 @@ from model_training.augment import augmented, lead_masks
 from model_training.data.ptbxl import SUPERCLASSES
 from model_training.nets.dual_attention import DualAttention
 from model_training.nets.heads import ClassificationHead, Decoder, ProjectionHead
+from model_training.nets.interface import Network
 from model_training.train.arms import Alignment, Changes, PretrainConfig, Text
 from model_training.train.loop import Losses
 from model_training.train.material import Batch, Material
@@ -24,9 +25,9 @@ from model_training.train.material import Batch, Material
 class Pretraining(nn.Module):
     """The network and a head for each objective that counts."""
 
-    def __init__(self, config: PretrainConfig, material: Material) -> None:
+    def __init__(self, config: PretrainConfig, material: Material, network: Network | None = None) -> None:
         super().__init__()
-        self.network = DualAttention(config.net)
+        self.network: Network = DualAttention(config.net) if network is None else network
         size, weights, rate = self.network.embedding_size, config.weights, config.head_dropout
         made: dict[str, nn.Module] = {}
         if weights.superclass:
@@ -69,6 +70,12 @@ def changed(batch: Batch, changes: Changes, generator: torch.Generator) -> tuple
     if changes.mixup:
         batch = blended(batch, changes.mixup, generator)
     return batch, batch.lead_mask * lead_masks(len(batch.ecg), changes.of_records, generator)
+
+
+def shifted(ecg: Tensor, by: int) -> Tensor:
+    """All records moved by so many samples; what is uncovered repeats the edge sample."""
+    samples = ecg.shape[-1]
+    return ecg[..., (torch.arange(samples, device=ecg.device) - by).clamp(0, samples - 1)]
 
 
 def blended(batch: Batch, parameter: float, generator: torch.Generator) -> Batch:

@@ -46,31 +46,33 @@ def pretrain(
     if config.weights.superclass and not material.superclass.any():
         raise PretrainError("no recording has a superclass: this arm needs SCP codes and their table")
     torch.manual_seed(config.fit.seed)
-    model = Pretraining(config, material)
-    done = (
-        _trained(config, material, rows, model, run, score) if config.arm.trains else _untrained(model, material, rows)
-    )
+    network = DualAttention(config.net)
+    if config.arm.trains:
+        done = _trained(config, material, rows, network, run, score)
+    else:
+        done = _untrained(network, material, rows)
     save_encoder(run.folder / ENCODER, done.network, config, material.recipe_digest)
     _summarise(run, config, len(rows), done)
     return done
 
 
 def _trained(
-    config: PretrainConfig, material: Material, rows: Rows, model: Pretraining, run: Run,
+    config: PretrainConfig, material: Material, rows: Rows, network: DualAttention, run: Run,
     score: Callable[[Pretraining], dict[str, float]] | None,
 ) -> Pretrained:  # fmt: skip
+    model = Pretraining(config, material, network)
     batches = Shuffled(material, rows, min(config.batch_size, len(rows)), config.fit.seed)
     fitted = fit(model, batches, Objective(config), config.fit, run, score)
     spreads = [line["spread_ecg"] for line in run.metrics if "spread_ecg" in line]
     collapsed = min(spreads[-1:]) < COLLAPSED if spreads else None
-    return Pretrained(model.network.cpu().eval(), fitted.epochs, fitted.best_epoch, collapsed)
+    return Pretrained(network.cpu().eval(), fitted.epochs, fitted.best_epoch, collapsed)
 
 
-def _untrained(model: Pretraining, material: Material, rows: Rows) -> Pretrained:
+def _untrained(network: DualAttention, material: Material, rows: Rows) -> Pretrained:
     """Random weights; the norms see some training records once, unlabelled, so that features have a sane scale."""
     batch = material.batch(rows[:SETTLE_RECORDS])
-    RandomEncoder(model.network).settle(batch.ecg, batch.lead_mask)
-    return Pretrained(model.network.requires_grad_(True).eval(), 0, -1, None)
+    RandomEncoder(network).settle(batch.ecg, batch.lead_mask)
+    return Pretrained(network.requires_grad_(True).eval(), 0, -1, None)
 
 
 def _summarise(run: Run, config: PretrainConfig, records: int, done: Pretrained) -> None:
@@ -84,20 +86,20 @@ def _summarise(run: Run, config: PretrainConfig, records: int, done: Pretrained)
 def save_encoder(path: Path, network: DualAttention, config: PretrainConfig, recipe_digest: str) -> None:
     """Weights alone, with what is needed to build the network again and to refuse tensors of another recipe."""
     about = {
-        "network": json.dumps(network.config.to_dict()),
+        "network": network.config.to_dict(),
         "arm": config.arm.value,
         "recipe": config.recipe,
         "recipe_digest": recipe_digest,
-        "train_folds": json.dumps(config.folds.train),
+        "train_folds": config.folds.train,
     }
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    path.write_bytes(save(state, metadata=about))
+    path.write_bytes(save(state, metadata={"about": json.dumps(about)}))
 
 
-def load_encoder(path: Path) -> tuple[DualAttention, dict[str, str]]:
+def load_encoder(path: Path) -> tuple[DualAttention, dict[str, Any]]:
     """The encoder of `save_encoder` and what it says of itself."""
     with safe_open(path, framework="pt") as file:
-        about: dict[str, str] = file.metadata()
-    network = DualAttention(DualAttentionConfig.from_dict(json.loads(about["network"])))
+        about: dict[str, Any] = json.loads(file.metadata()["about"])
+    network = DualAttention(DualAttentionConfig.from_dict(about["network"]))
     network.load_state_dict(load_file(path))
     return network.eval(), about

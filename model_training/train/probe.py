@@ -9,17 +9,16 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
 from model_training.nets.interface import Network
-from model_training.train.material import Labels, Material, Rows
+from model_training.train.material import AT_ONCE, Labels, Material, Rows
 from model_training.train.objective import Pretraining
 
 Values = NDArray[np.float64]
 PENALTIES: Final = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)  # inverse strengths, as scikit-learn counts them
-AT_ONCE: Final = 128
 
 
 @torch.no_grad()
@@ -78,8 +77,13 @@ def _fit(x: Labels, labels: Labels, penalty: float) -> tuple[LogisticRegression,
 
 def macro_auroc(labels: Labels, scores: Values) -> float:
     """Mean over the classes that have both kinds of people; not a number where none has."""
-    both = [k for k in range(labels.shape[1]) if 0 < labels[:, k].sum() < len(labels)]
-    return float(np.mean([roc_auc_score(labels[:, k], scores[:, k]) for k in both])) if both else float("nan")
+    n, present = len(labels), labels.sum(axis=0)
+    both = (present > 0) & (present < n)
+    if not both.any():
+        return float("nan")
+    # AUROC = (mean rank of those with the class - (their number + 1) / 2) / number of those without; ties share ranks
+    ranked = (rankdata(scores[:, both], axis=0) * labels[:, both]).sum(axis=0) / present[both]
+    return float(np.mean((ranked - (present[both] + 1) / 2) / (n - present[both])))
 
 
 def probe_score(material: Material, train: Rows, validate: Rows) -> Callable[[Pretraining], dict[str, float]]:

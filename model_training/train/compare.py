@@ -1,0 +1,181 @@
+"""The table that judges pretraining: each arm's frozen embedding and its fine-tuned classifier on folds kept apart.
+
+Nothing of a test fold is learned from or chosen by: penalties by people of the training folds, epochs by schedule.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model_training.data.ptbxl import SUPERCLASSES
+from model_training.nets.interface import Network
+from model_training.nets.resnet1d import ResNet1dWang
+from model_training.survival import bootstrap
+from model_training.survival.bootstrap import Estimate
+from model_training.train import probe
+from model_training.train.arms import Arm, PretrainConfig, PretrainError
+from model_training.train.loop import fit
+from model_training.train.material import AT_ONCE, Material, Rows, Shuffled
+from model_training.train.objective import Objective, Pretraining, shifted
+from model_training.train.pretrain import load_encoder
+from model_training.train.run import Run, revision
+
+Values = NDArray[np.float64]
+PROBE, TUNED, RESNET = "linear_probe", "fine_tuned", "resnet1d_wang"
+SHIFTS: Final = (-40, -20, 0, 20, 40)  # samples; a class does not hang on where the strip begins
+DRAWS: Final = 1_000
+COMPARED_WITH: Final = (Arm.RANDOM_FROZEN, Arm.RECONSTRUCTION)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One arm, one way, one fold: scores (n, 5) of the fold's recordings."""
+
+    arm: str
+    way: str
+    fold: int
+    scores: Values
+
+
+def judge_encoder(encoder: Path, material: Material, config: PretrainConfig, folds: Sequence[int],
+                  runs: Path) -> list[Judged]:  # fmt: skip
+    """The linear probe of an encoder as it is, and the classifier that it becomes; a frozen one is not tuned."""
+    network, about = load_encoder(encoder)
+    if about["recipe_digest"] != material.recipe_digest:
+        raise PretrainError(f"{encoder} was taught on tensors of another recipe ({about['recipe']})")
+    if taught := set(about["train_folds"]) & set(folds):
+        raise PretrainError(f"{encoder} was taught on folds {sorted(taught)}: they cannot judge it")
+    arm = about["arm"]
+    found = [] if arm == Arm.NONE else _probed(arm, network, material, config.folds.train, folds)
+    if arm != Arm.RANDOM_FROZEN:
+        found += _tuned(arm, network, material, config, folds, runs / arm)
+    return found
+
+
+def judge_resnet(material: Material, config: PretrainConfig, folds: Sequence[int], runs: Path) -> list[Judged]:
+    """The plain reference, by the same loop from the same data."""
+    torch.manual_seed(config.fit.seed)
+    return _tuned(RESNET, ResNet1dWang(), material, config, folds, runs / RESNET)
+
+
+def _probed(arm: str, network: Network, material: Material, train: Sequence[int], folds: Sequence[int]) -> list[Judged]:
+    rows = material.rows_in(train)
+    fitted = probe.linear_probe(
+        probe.embeddings(network, material, rows), material.superclass[rows], material.patients[rows]
+    )
+    return [
+        Judged(arm, PROBE, fold, fitted.scores(probe.embeddings(network, material, material.rows_in((fold,)))))
+        for fold in folds
+    ]
+
+
+def _tuned(arm: str, network: Network, material: Material, config: PretrainConfig, folds: Sequence[int],
+           folder: Path) -> list[Judged]:  # fmt: skip
+    run = Run.open(folder, f'arm = "{arm}"\n' + config.model_dump_json(indent=1))
+    model, rows = Pretraining(config, material, network), material.rows_in(config.folds.train)
+    fit(model, Shuffled(material, rows, config.batch_size, config.fit.seed), Objective(config), config.fit, run)
+    return [Judged(arm, TUNED, fold, classified(model, material, material.rows_in((fold,)))) for fold in folds]
+
+
+@torch.no_grad()
+def classified(model: Pretraining, material: Material, rows: Rows) -> Values:
+    """(n, 5) probabilities, averaged over small shifts in time."""
+    model.eval()
+    device, found = next(model.parameters()).device, []
+    for start in range(0, len(rows), AT_ONCE):
+        batch = material.batch(rows[start : start + AT_ONCE]).to(device)
+        said = [
+            torch.sigmoid(model.heads["superclass"](model.network(shifted(batch.ecg, by), batch.lead_mask).embedding))
+            for by in SHIFTS
+        ]
+        found.append(torch.stack(said).mean(dim=0).double().cpu().numpy())
+    return np.concatenate(found)
+
+
+def superclass_table(
+    judged: Sequence[Judged], material: Material, absent: Sequence[int] = (), seed: int = 0
+) -> dict[str, Any]:
+    """Macro AUROC with 95 % intervals over patients, each class, and differences from the controls, paired."""
+    by: dict[tuple[str, int], dict[str, Values]] = {}
+    for each in judged:
+        by.setdefault((each.way, each.fold), {})[each.arm] = each.scores
+    rows = [
+        _row(way, fold, arm, scores, by[way, fold], material, seed)
+        for (way, fold), arms in by.items()
+        for arm, scores in arms.items()
+    ]
+    folds = sorted({each.fold for each in judged})
+    counts = {str(fold): len(material.rows_in((fold,))) for fold in folds}
+    counts |= {str(fold): 0 for fold in absent}
+    return {"revision": revision(), "draws": DRAWS, "recordings_by_fold": counts, "rows": rows}
+
+
+def _row(way: str, fold: int, arm: str, scores: Values, others: Mapping[str, Values], material: Material,
+         seed: int) -> dict[str, Any]:  # fmt: skip
+    at = material.rows_in((fold,))
+    labels, patients = material.superclass[at], material.patients[at].astype(str)
+
+    def figure(chosen: Values) -> Any:
+        return lambda rows: probe.macro_auroc(labels[rows], chosen[rows])
+
+    found = bootstrap.interval(figure(scores), patients, seed, DRAWS)
+    against = {
+        control: asdict(bootstrap.paired(figure(scores), figure(others[control]), patients, seed, DRAWS))
+        for control in COMPARED_WITH
+        if control in others and control != arm
+    }
+    classes = {
+        name: probe.macro_auroc(labels[:, k : k + 1], scores[:, k : k + 1]) for k, name in enumerate(SUPERCLASSES)
+    }
+    return {"arm": arm, "way": way, "fold": fold, "macro_auroc": asdict(found), "classes": classes, "against": against}
+
+
+def to_markdown(table: Mapping[str, Any], command: str) -> str:
+    """The table as people read it; folds that were not there are said to be absent."""
+    lines = [
+        "# Pretraining arms on the PTB-XL superclasses", "",
+        f"Made by `{command}` at revision `{table['revision'][:12]}`. Trained on folds 1 to 8. Macro AUROC over"
+        f" {', '.join(SUPERCLASSES)}, 95 % intervals from {table['draws']} draws of patients; a difference is paired on"
+        " the same draws.", "",
+        "Recordings: "
+        + ", ".join(f"fold {fold}: {n or 'not in these data'}" for fold, n in table["recordings_by_fold"].items())
+        + ".", "",
+    ]  # fmt: skip
+    for way, title in ((PROBE, "Linear probe of the frozen embedding"), (TUNED, "Fine-tuned classifier")):
+        chosen = sorted((row for row in table["rows"] if row["way"] == way), key=lambda row: row["fold"])
+        if chosen:
+            lines += [f"## {title}", "", *_lines(chosen), ""]
+    return "\n".join(lines)
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    controls = [control for control in COMPARED_WITH if any(control in row["against"] for row in rows)]
+    head = ["fold", "arm", "macro AUROC (95 %)", *SUPERCLASSES, *(f"minus {control.value}" for control in controls)]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        cells = [str(row["fold"]), row["arm"], str(Estimate(**row["macro_auroc"]))]
+        cells += [f"{row['classes'][name]:.3f}" for name in SUPERCLASSES]
+        cells += [_difference(row["against"].get(control)) for control in controls]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _difference(found: Mapping[str, float] | None) -> str:
+    return "" if found is None else f"{found['value']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+
+
+def write(table: Mapping[str, Any], command: str, out: Path) -> list[Path]:
+    """OUT.json and OUT.md."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    data, text = out.with_suffix(".json"), out.with_suffix(".md")
+    data.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    text.write_text(to_markdown(table, command), encoding="utf-8")
+    return [data, text]
