@@ -16,7 +16,7 @@ export function comparePanel(recordings, pair, choose) {
   const element = el(
     "div", { class: "stack" },
     el(
-      "section", { class: "card", "aria-labelledby": "compare-title" }, el("h2", { id: "compare-title" }, "Two recordings"),
+      "section", { class: "card", "aria-labelledby": "compare-title" }, el("h1", { id: "compare-title" }, "Two recordings"),
       el("p", { class: "aside" }, "Whether both are of one person is for the reader to know; the files' identities are not read."),
       table(pair, pick),
     ),
@@ -58,5 +58,5 @@ const most = (answer) => LEADS.toSorted((x, y) => answer.attention.leads[y] - an
 
 function signed(value, unit, digits = 0) {
   const text = Math.abs(value).toFixed(digits);
-  return Number(text) === 0 ? "none" : `${value < 0 ? "−" : "+"}${text} ${unit}`;
+  return Number(text) === 0 ? "none" : `${value < 0 ? "−" : "+"}${text}${unit === "°" ? "" : " "}${unit}`;
 }

@@ -8,7 +8,7 @@ export function measurements(answer) {
   const cells = MEASUREMENTS.map(([name, title, unit]) => {
     const value = answer.measurements[name];
     const isKnown = value !== null && value !== undefined;
-    const shown = isKnown ? [String(Math.round(value)), el("small", {}, unit === "°" ? "°" : ` ${unit}`)] : [el("span", { "aria-hidden": "true" }, "–"), el("span", { class: "sr" }, "not measurable")];
+    const shown = isKnown ? [String(Math.round(value)).replace("-", "−"), el("small", {}, unit === "°" ? "°" : ` ${unit}`)] : [el("span", { "aria-hidden": "true" }, "–"), el("span", { class: "sr" }, "not measurable")];
     return el("div", {}, el("dt", {}, title), el("dd", {}, shown));
   });
   return el("dl", { class: "measurements", "aria-label": "Measurements" }, cells);

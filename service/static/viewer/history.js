@@ -18,7 +18,7 @@ export async function historyPanel(open) {
   await fill();
   const head = ["When", "Format", "Percentile", "Band", "Model", "Caller", "Outcome", ""].map((each) => el("th", { scope: "col" }, each || el("span", { class: "sr" }, "Open")));
   return el(
-    "section", { class: "card history", "aria-labelledby": "history-title" }, el("h2", { id: "history-title" }, "History"),
+    "section", { class: "card history", "aria-labelledby": "history-title" }, el("h1", { id: "history-title" }, "History"),
     el("p", { class: "aside" }, "From the audit list: who asked, what was answered. It holds no patient data and no tracing."),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "history-title" }, el("table", { class: "list" }, el("thead", {}, el("tr", {}, head)), body)),
     body.children.length === 0 && el("p", {}, "Nothing was asked yet."), more,

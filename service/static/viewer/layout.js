@@ -6,6 +6,7 @@ export const MARGIN_MM = 5;
 /** The calibration pulse before each row lasts 0.2 s. */
 export const pulseMm = (mmPerS) => 0.2 * mmPerS;
 const TOP_MM = 4;
+const FOOT_MM = 7;
 const BEAT_GAP_MM = 8;
 export const WINDOW_S = 10;
 
@@ -18,7 +19,7 @@ export const LAYOUTS = {
 };
 
 /**
- * {strips: [{lead, startMs, lengthMs, xMm, yMm, row}], widthMm, heightMm, rowMm}. `wave` is {startMs, lengthMs};
+ * {strips: [{lead, startMs, lengthMs, xMm, yMm, middleMv, row}], widthMm, heightMm, rowMm}. `wave` is {startMs, lengthMs};
  * `fromMs` is where the shown window begins. Columns follow each other in time where the recording is long enough,
  * else all of them show the same stretch.
  */
@@ -36,13 +37,14 @@ export function arrange(name, { wave, fromMs = 0, mmPerS, mmPerMv }) {
     const beginMs = wave.startMs + (layout.beat ? 0 : fromMs) + atMs;
     const endMs = Math.min(beginMs + lengthMs, wave.startMs + wave.lengthMs);
     const xMm = left + column * ((columnMs / 1000) * mmPerS + gapMm);
-    if (endMs > beginMs) strips.push({ lead, row, startMs: beginMs, lengthMs: endMs - beginMs, xMm, yMm: TOP_MM + (row + 0.55) * rowMm });
+    const [yMm, middleMv] = [TOP_MM + (row + 0.55) * rowMm, wave.middle?.(lead, beginMs, endMs) ?? 0];
+    if (endMs > beginMs) strips.push({ lead, row, startMs: beginMs, lengthMs: endMs - beginMs, xMm, yMm, middleMv });
   };
   layout.rows.forEach((leads, row) => leads.forEach((lead, column) => add(lead, row, column, together ? 0 : column * columnMs, columnMs)));
   const rows = layout.rows.length + (layout.rhythm ? 1 : 0);
   if (layout.rhythm) add(layout.rhythm, rows - 1, 0, 0, shownMs);
   const widthMm = left + (shownMs / 1000) * mmPerS + gapMm * (columns - 1) + MARGIN_MM;
-  return { strips, widthMm, heightMm: 2 * TOP_MM + rows * rowMm, rowMm, mmPerS, mmPerMv, leftMm: left };
+  return { strips, widthMm, heightMm: TOP_MM + rows * rowMm + FOOT_MM, rowMm, mmPerS, mmPerMv, leftMm: left };
 }
 
 /** The strip under a point of the paper, or the nearest in its column. */
@@ -58,6 +60,7 @@ export function stripAt(sheet, xMm, yMm) {
 }
 
 export const xOf = (sheet, strip, ms) => strip.xMm + ((ms - strip.startMs) / 1000) * sheet.mmPerS;
-export const yOf = (sheet, strip, mv) => strip.yMm - mv * sheet.mmPerMv;
+// Each strip is centred on its own middle voltage, so that an offset of the amplifier takes no lead off its row.
+export const yOf = (sheet, strip, mv) => strip.yMm - (mv - strip.middleMv) * sheet.mmPerMv;
 export const msAt = (sheet, strip, xMm) => strip.startMs + ((xMm - strip.xMm) / sheet.mmPerS) * 1000;
-export const mvAt = (sheet, strip, yMm) => (strip.yMm - yMm) / sheet.mmPerMv;
+export const mvAt = (sheet, strip, yMm) => strip.middleMv + (strip.yMm - yMm) / sheet.mmPerMv;

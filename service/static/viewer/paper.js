@@ -80,6 +80,7 @@ export class Paper {
     const strips = scene.sheet.strips.filter((each) => this.#isSeen(each));
     if (scene.activation) for (const strip of strips) this.#band(strip);
     for (const strip of strips) this.#pulse(strip);
+    this.#foot();
     // Names under the traces: a letter must never hide a peak.
     for (const strip of strips) this.#name(strip);
     for (const strip of strips) this.#trace(strip);
@@ -173,6 +174,18 @@ export class Paper {
     context.stroke();
   }
 
+  /** What every tracing on paper says of itself. */
+  #foot() {
+    const { context, scene, view } = this;
+    const { sheet } = scene;
+    const size = Math.min(1.35, Math.max(0.2, 4.2 / view.scale));
+    context.font = `400 ${2.6 * size}px ${FONT}`;
+    const text = `${sheet.mmPerS} mm/s   ${sheet.mmPerMv} mm/mV   unfiltered, each strip centred`;
+    this.#halo(text, sheet.leftMm, sheet.heightMm - 2.4, size);
+    context.fillStyle = scene.inks["trace-soft"];
+    context.fillText(text, sheet.leftMm, sheet.heightMm - 2.4);
+  }
+
   /** Lead, its weight as a bar and a number, and what is wrong with it. */
   #name(strip) {
     const { context, scene, view } = this;
@@ -180,7 +193,7 @@ export class Paper {
     // Of one size on the screen, whatever the zoom, within reason.
     const size = Math.min(1.35, Math.max(0.2, 4.2 / view.scale));
     const y = strip.yMm - Math.min(10.2, sheet.rowMm * 0.42);
-    const right = strip.xMm + (strip.lengthMs / 1000) * sheet.mmPerS + 4;
+    const right = strip.xMm + (strip.lengthMs / 1000) * sheet.mmPerS + (scene.inBeat ? 4 : 0);
     let x = strip.xMm + 1.2 * size;
     const say = (text, ink, mm, weight = 400) => {
       context.font = `${weight} ${mm * size}px ${FONT}`;
@@ -192,15 +205,12 @@ export class Paper {
       x += width + 1.4 * size;
     };
     say(strip.lead, scene.inks.trace, 3.5, 650);
-    if (weights) {
-      x = Math.max(x, strip.xMm + 9.5 * size);
-      this.#bar(x, y, weights[strip.lead] / scene.largestWeight, size);
-      x += (BAR_MM + 1) * size;
-      say(share(weights[strip.lead]), scene.inks["trace-soft"], 2.7);
-    }
     const issues = quality?.leads[strip.lead]?.issues ?? [];
+    // What is wrong with a lead comes first; such a lead weighs nothing.
     if (issues.length) say(`⚠ ${issues.map(plain).join(", ")}`, scene.inks.warn, 2.7, 600);
-    else if (scene.derived?.includes(strip.lead)) say("derived", scene.inks["trace-soft"], 2.5);
+    else if (weights) this.#weight(strip, y, Math.max(x, strip.xMm + 9.5 * size), size);
+    if (weights) x = Math.max(x, strip.xMm + (9.5 + BAR_MM + 10.5) * size);
+    if (!issues.length && scene.derived?.includes(strip.lead)) say("derived", scene.inks["trace-soft"], 2.5);
   }
 
   #halo(text, x, y, size) {
@@ -211,12 +221,18 @@ export class Paper {
     context.strokeText(text, x, y);
   }
 
-  #bar(x, y, share, size) {
+  #weight(strip, y, x, size) {
     const { context, scene } = this;
+    const weight = scene.weights[strip.lead];
+    const text = share(weight), textX = x + (BAR_MM + 1) * size;
+    context.font = `400 ${2.7 * size}px ${FONT}`;
+    this.#halo(text, textX, y, size);
+    context.fillStyle = scene.inks["trace-soft"];
+    context.fillText(text, textX, y);
     context.fillStyle = scene.inks["bar-track"];
     context.fillRect(x, y - 2.1 * size, BAR_MM * size, 1.9 * size);
     context.fillStyle = scene.inks.accent;
-    context.fillRect(x, y - 2.1 * size, Math.max(0.2, BAR_MM * share) * size, 1.9 * size);
+    context.fillRect(x, y - 2.1 * size, Math.max(0.2, (BAR_MM * weight) / scene.largestWeight) * size, 1.9 * size);
   }
 }
 

@@ -3,13 +3,13 @@
 import { el } from "./dom.js";
 import { plain, refused } from "./words.js";
 
-export function problemPanel(problem, name, actions = []) {
+export function problemPanel(problem, name, actions = [], heading = "h1") {
   const reasons = problem.quality && merged(problem.quality.issues).map((each) => el("li", {}, each.leads.length > 0 && el("b", {}, `${each.leads.join(", ")}: `), `${plain(each.code)} – ${each.detail}`));
   const words = refused(problem.code);
   const wait = problem.retryAfter ? ` Try again in ${problem.retryAfter} s.` : "";
   return el(
     "section", { class: "card problem", role: "alert" },
-    el("h2", {}, problem.title), name && el("p", { class: "file" }, name), el("p", {}, `${words ?? sentence(problem.message)}${wait}`),
+    el(heading, {}, problem.title), name && el("p", { class: "file" }, name), el("p", {}, `${words ?? sentence(problem.message)}${wait}`),
     reasons?.length > 0 && el("ul", { class: "plain" }, reasons),
     words && !reasons && el("p", { class: "aside" }, sentence(problem.message)),
     el("p", { class: "aside" }, "Code ", el("code", {}, problem.code), problem.requestId && [" · request ", el("code", {}, problem.requestId)]),

@@ -47,6 +47,6 @@ async function save({ files, answer, name }, type, ending, message) {
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   } catch (error) {
     if (!(error instanceof api.Problem)) throw error;
-    message.replaceChildren(problemPanel(error, ""));
+    message.replaceChildren(problemPanel(error, "", [], "h2"));
   }
 }

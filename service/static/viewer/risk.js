@@ -31,9 +31,12 @@ function meaning({ horizons, percentile }) {
   const last = horizons.at(-1);
   const { of, count } = frequency(last.probability);
   const [low, high] = last.interval.map(count);
+  const lower = frequency(Math.max(0.01, percentile / 100)).count(percentile / 100);
+  const about = count(last.probability);
+  const shown = low === high ? low : `${low} to ${high}`;
   return (
-    `Of ${of === 1000 ? "1 000" : of} people with a prediction like this, the model expects about ${count(last.probability)} to develop heart failure within ` +
-    `${years(last.years)} (95 % interval ${low} to ${high}). ${Math.round(percentile)} of 100 people of its reference population have a lower predicted risk.`
+    `Of ${of} people with a prediction like this, the model expects ${/^\d/.test(about) ? "about " : ""}${about} to develop heart failure within ` +
+    `${years(last.years)} (95 % interval ${shown}). Of 100 people of its reference population, ${lower} ${lower.endsWith("than 1") || lower === "1" ? "has" : "have"} a lower predicted risk.`
   );
 }
 
@@ -46,18 +49,22 @@ function caption(answer, contract) {
 function distribution(risk, output) {
   const reference = output.reference_log_hazard_percentiles;
   const curve = density(reference.slice(1, 100));
-  const from = Math.min(reference[1], risk.log_hazard) - 0.25, to = Math.max(reference[99], risk.log_hazard) + 0.25;
+  // The scale reaches somewhat beyond the population, not as far as any outlier may lie.
+  const spare = 0.3 * (reference[99] - reference[1]) || 1;
+  const from = Math.max(reference[1] - spare, Math.min(reference[1], risk.log_hazard)) - 0.15;
+  const to = Math.min(reference[99] + spare, Math.max(reference[99], risk.log_hazard)) + 0.15;
+  const at = Math.min(to, Math.max(from, risk.log_hazard));
   const x = (value) => 10 + ((value - from) / (to - from)) * (WIDTH - 20);
   const points = Array.from({ length: 141 }, (_, step) => from + ((to - from) * step) / 140).map((value) => [value, curve(value)]);
   const top = Math.max(...points.map(([, height]) => height));
   const y = (height) => BASE - (height / top) * (BASE - 40);
   const area = (part) => `M${x(part[0][0])} ${BASE}${part.map(([value, height]) => `L${x(value).toFixed(1)} ${y(height).toFixed(1)}`).join("")}L${x(part.at(-1)[0])} ${BASE}Z`;
-  const below = [...points.filter(([value]) => value < risk.log_hazard), [risk.log_hazard, curve(risk.log_hazard)]];
+  const below = [...points.filter(([value]) => value < at), [at, curve(at)]];
   const cuts = [["moderate", output.bands.moderate_from_percentile], ["high", output.bands.high_from_percentile]];
   return framed(
     svg("path", { d: area(points), class: "all" }), svg("path", { d: area(below), class: "lower" }),
-    cuts.map(([name, at]) => cut(x(at >= 100 ? to : reference[Math.round(at)]), `${name} from ${at}`, name === "high" ? "right" : "left")),
-    marker(x(risk.log_hazard), y(curve(risk.log_hazard)), risk),
+    cuts.map(([name, from]) => cut(x(from >= 100 ? to : reference[Math.round(from)]), `${name} from ${from}`, name === "high" ? "right" : "left")),
+    marker(x(at), y(curve(at)), risk, at !== risk.log_hazard),
   );
 }
 
@@ -89,12 +96,12 @@ function cut(x, text, side) {
   return [svg("line", { x1: x, x2: x, y1: 40, y2: BASE + 5, class: "cut" }), svg("text", { x: x + (side === "right" ? 3 : -3), y: BASE + 18, class: side }, text)];
 }
 
-function marker(x, y, risk) {
+function marker(x, y, risk, isBeyond = false) {
   const whole = wholePercentile(risk.percentile);
   const anchor = x > WIDTH - 70 ? " right" : x < 70 ? " left" : "";
   return [
     svg("line", { x1: x, x2: x, y1: 26, y2: BASE, class: "here" }), svg("circle", { cx: x, cy: y, r: 5, class: "here" }),
-    svg("text", { x, y: 17, class: `you${anchor}` }, `this recording, ${whole}${ordinal(whole)}`),
+    svg("text", { x, y: 17, class: `you${anchor}` }, `this recording, ${whole}${ordinal(whole)}${isBeyond ? ", beyond the scale" : ""}`),
   ];
 }
 
@@ -112,7 +119,7 @@ function horizonRow({ years: within, probability, interval: [low, high] }, most)
   const at = (value) => `${(value / most) * 100}%`;
   return el(
     "tr", {}, el("th", { scope: "row" }, years(within)), el("td", { class: "value" }, percent(probability)),
-    el("td", { class: "interval" }, `${percent(low).replace(/\s%$/, "")} – ${percent(high)}`),
+    el("td", { class: "interval" }, percent(low) === percent(high) ? percent(high) : `${percent(low).replace(/\s%$/, "")} – ${percent(high)}`),
     el(
       "td", { class: "drawn", "aria-hidden": "true" },
       el("span", { class: "whisker" }, styled(el("span", { class: "range" }), { left: at(low), width: at(high - low) }), styled(el("span", { class: "here" }), { left: at(probability) })),

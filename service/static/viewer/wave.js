@@ -21,11 +21,10 @@ export class Wave {
     return Math.max(0, Math.round(((ms - this.startMs) / 1000) * this.rateHz));
   }
 
-  /** The moment of the largest deflection between two moments: what a caliper is set to. */
-  peak(lead, fromMs, toMs) {
-    const from = this.index(fromMs);
-    const part = this.leads[lead].slice(from, this.index(toMs) + 1).map((each) => Math.abs(each ?? 0));
-    return this.startMs + ((from + part.indexOf(Math.max(...part))) / this.rateHz) * 1000;
+  /** The median voltage of a stretch: near the line between the beats. */
+  middle(lead, fromMs, toMs) {
+    const part = this.leads[lead].slice(this.index(fromMs), this.index(toMs) + 1).filter((each) => each !== null).sort((a, b) => a - b);
+    return part[part.length >> 1] ?? 0;
   }
 }
 

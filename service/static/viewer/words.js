@@ -13,16 +13,23 @@ export const wholePercentile = (percentile) => Math.min(99, Math.max(1, Math.rou
 
 export function percent(share) {
   const value = share * 100;
+  // A risk is never told as none.
+  if (value < 0.005) return "<\u00a00.01\u00a0%";
   return `${value.toFixed(value >= 9.95 ? 0 : value >= 0.095 ? 1 : 2)}\u00a0%`;
 }
 
 /** A lead's share of the weight, which sums to one over the leads. */
 export const share = (weight) => `${(weight * 100).toFixed(weight >= 0.0995 ? 0 : 1)}\u00a0%`;
 
-/** A risk as people of a hundred, of a thousand where it is small. */
+/** A risk as people of a hundred, of a thousand where it is small; never as nobody and never as everybody. */
 export function frequency(share) {
   const of = share < 0.01 ? 1000 : 100;
-  return { of, count: (each) => Math.round(each * of) };
+  const count = (each) => {
+    const people = Math.round(each * of);
+    if (people === 0) return "fewer than 1";
+    return people === of ? `more than ${of - 1}` : String(people);
+  };
+  return { of: of === 1000 ? "1\u00a0000" : "100", count };
 }
 
 export const years = (number) => `${number} ${number === 1 ? "year" : "years"}`;
@@ -59,7 +66,8 @@ export const MEASUREMENTS = [
 
 export function measured(value, unit) {
   if (value === null || value === undefined) return "–";
-  return unit === "°" ? `${Math.round(value)}°` : `${Math.round(value)} ${unit}`;
+  const text = String(Math.round(value)).replace("-", "−");
+  return unit === "°" ? `${text}°` : `${text} ${unit}`;
 }
 
 /** A moment as people of a clinic read it: in their own zone and language. */
