@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from model_training.data import simulated
+from model_training.data import ptbxl, simulated
 from model_training.data.cohort import SIMULATED, CohortError, Outcome
 from model_training.simulate import oracle, plasmode, write_cohort
 from model_training.simulate.folder import read_truth
@@ -68,7 +68,8 @@ def simulate(
     )  # fmt: skip
     try:
         with Progress(*columns, console=console) as progress:
-            task = progress.add_task(f"{SIMULATED}: {preset.value}", total=None if plasmode_of else people)
+            total = len(ptbxl.load(plasmode_of)) if plasmode_of else people
+            task = progress.add_task(f"{SIMULATED}: {preset.value}", total=total)
 
             def advance(done: int) -> None:
                 progress.advance(task, done)
@@ -96,8 +97,10 @@ def _summary(folder: Path) -> Table:
 
 
 def _oracle(folder: Path) -> Table:
-    truth, _ = read_truth(folder)
+    truth, known = read_truth(folder)
+    # Only of simulated people is everything on the ECG known, so only there can it be said what all of it implies.
+    implied = oracle.best_ecg_score(known, truth.preset) if set(oracle.READABLE) <= set(known.columns) else None
     table = Table("what is known", "best C", "horizon, years", "incidence", title=f"{SIMULATED}: what can be reached")
-    for each in oracle.Judge.of(truth).bounds():
+    for each in oracle.Judge.of(truth).bounds(implied):
         table.add_row(each.name, f"{each.c:.3f}", f"{each.horizon_years:g}", f"{each.incidence:.2%}")
     return table

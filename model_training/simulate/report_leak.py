@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import Ridge
@@ -37,7 +38,9 @@ class Foretelling:
         return self.z > _ALARM_Z
 
 
-def find(reports: Sequence[str], traits: pd.DataFrame, truth: Truth, time_years: Floats, event: Floats) -> list[Leak]:
+def find(
+    reports: Sequence[str], traits: pd.DataFrame, truth: Truth, time_years: Floats, event: NDArray[np.int64]
+) -> list[Leak]:
     """Every way in which the reports know too much."""
     return [
         Leak("report knows more than the ECG", f"{each.target}: correlation {each.correlation:.3f}, z {each.z:.1f}")
@@ -47,7 +50,7 @@ def find(reports: Sequence[str], traits: pd.DataFrame, truth: Truth, time_years:
 
 
 def foretellings(
-    reports: Sequence[str], traits: pd.DataFrame, truth: Truth, time_years: Floats, event: Floats
+    reports: Sequence[str], traits: pd.DataFrame, truth: Truth, time_years: Floats, event: NDArray[np.int64]
 ) -> list[Foretelling]:
     words = CountVectorizer(binary=True, min_df=_RARE).fit_transform(reports)
     targets = {
@@ -58,7 +61,7 @@ def foretellings(
     return [_foretell(name, words, target) for name, target in targets.items()]
 
 
-def unforeseen(truth: Truth, time_years: Floats, event: Floats) -> Floats:
+def unforeseen(truth: Truth, time_years: Floats, event: NDArray[np.int64]) -> Floats:
     """The failure less the hazard met on the way to it: of mean 0 whatever was known at the start."""
     met = np.empty(len(truth))
     for start in range(0, len(truth), 500):

@@ -49,11 +49,10 @@ def test_formula_agrees_with_monte_carlo(hospital: Drawn) -> None:
     assert np.std(found) > 0.015
 
 
-def test_formula_agrees_with_monte_carlo_when_effects_fade(crowd: pd.DataFrame) -> None:
+def test_formula_agrees_with_monte_carlo_when_effects_fade() -> None:
     """Without proportional hazards as well."""
-    truth = Truth(
-        "test", 10.0, 0.02, *(np.tile(x, 700) for x in ([1.5, 0.0], [0.0, 0.6], [0.0, 0.0], [1.5, 0.0])), 3.0
-    )  # fmt: skip
+    own, other, none = (np.tile(pair, 700) for pair in ([1.5, 0.0], [0.0, 0.6], [0.0, 0.0]))
+    truth = Truth("test", 10.0, 0.02, own, other, none, fading=own, fading_years=3.0)
     generator, found = np.random.default_rng(2), []
     for _ in range(60):
         times = truth.times(generator.random(len(truth)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,12 @@ from model_training import recipe as recipes
 from model_training.cli import app
 from model_training.data import catalogue, leakage, simulated, splits
 from model_training.data.cohort import SIMULATED, CohortError
-from model_training.simulate import people, render, report_leak, write_cohort
+from model_training.data.leakage import Leak
+from model_training.simulate import outcomes, people, render, report_leak, reports, write_cohort
 from model_training.simulate.folder import read_truth
 from model_training.simulate.noise import DEVICES
+from model_training.simulate.outcomes import Drawn
+from model_training.simulate.presets import PRESETS
 
 SEED = 23
 
@@ -30,7 +34,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def signals(folder: Path) -> np.ndarray:
     cohort = simulated.load(folder)
-    return np.stack([cohort.recording(row).rhythm.samples for row in range(len(cohort))])
+    strips = [cohort.recording(row).rhythm for row in range(len(cohort))]
+    return np.stack([strip.samples for strip in strips if strip is not None])
 
 
 def test_shards_and_workers_leave_no_trace(whole: Path, tmp_path: Path) -> None:
@@ -148,34 +153,45 @@ def test_split_by_person_and_a_planted_breach(whole: Path) -> None:
     assert leakage.shared_patients(pairs, np.arange(48) % 5)
 
 
-@pytest.fixture(scope="module")
-def told() -> dict[str, object]:
+@dataclass(frozen=True)
+class Told:
     """Reports and outcomes of many people, without signals."""
-    from model_training.simulate import outcomes, reports
-    from model_training.simulate.presets import PRESETS
 
+    traits: pd.DataFrame
+    drawn: Drawn
+    texts: list[str]
+
+    def leaks(self, texts: list[str]) -> list[Leak]:
+        made = self.drawn
+        return report_leak.find(texts, self.traits, made.truth, made.time_years, made.event)
+
+
+@pytest.fixture(scope="module")
+def told() -> Told:
     traits = people.draw(4_000, 91)
-    drawn = outcomes.draw(traits, PRESETS["hospital"], 91)
-    texts = [each.text for each in reports.describe(traits, 91)]
-    return {"traits": traits, "drawn": drawn, "texts": texts}
+    texts = [each.text for each in reports.describe(traits, 91, arm="noisy")]
+    return Told(traits, outcomes.draw(traits, PRESETS["hospital"], 91), texts)
 
 
-def test_reports_know_no_more_than_the_ecg(told) -> None:
+def test_reports_know_no_more_than_the_ecg(told: Told) -> None:
     """Given the traits, words foretell neither frailty nor age nor the outcome, in people they were not learnt on."""
-    drawn = told["drawn"]
-    leaks = report_leak.find(told["texts"], told["traits"], drawn.truth, drawn.time_years, drawn.event)
-    assert not leaks
+    assert not told.leaks(told.texts)
 
 
 @pytest.mark.parametrize("planted", ["outcome", "frailty", "age"])
-def test_a_planted_leak_in_the_reports_is_found(told, planted: str) -> None:
+def test_a_planted_leak_in_the_reports_is_found(told: Told, planted: str) -> None:
     """A few words too many, in some of those whom they betray, raise the alarm."""
-    drawn, traits = told["drawn"], told["traits"]
     betrayed = {
-        "outcome": (drawn.event == 1) & (np.arange(4_000) % 2 == 0),
-        "frailty": drawn.truth.frailty > 0.35,
-        "age": traits["age_years"].to_numpy() > 70,
+        "outcome": (told.drawn.event == 1) & (np.arange(4_000) % 2 == 0),
+        "frailty": told.drawn.truth.frailty > 0.35,
+        "age": told.traits["age_years"].to_numpy() > 70,
     }[planted]
-    texts = [text + " comparison advised" * bool(flag) for text, flag in zip(told["texts"], betrayed, strict=True)]
-    leaks = report_leak.find(texts, traits, drawn.truth, drawn.time_years, drawn.event)
-    assert any(planted in leak.detail for leak in leaks)
+    texts = [text + " comparison advised" * bool(flag) for text, flag in zip(told.texts, betrayed, strict=True)]
+    assert any(planted in leak.detail for leak in told.leaks(texts))
+
+
+def test_drawing_outcomes_for_real_recordings_by_the_verb(tmp_path: Path) -> None:
+    """`simulate --plasmode` on a folder that is no PTB-XL says what is missing."""
+    run = CliRunner().invoke(app, ["simulate", str(tmp_path / "p"), "--plasmode", str(tmp_path)])
+    assert run.exit_code == 2
+    assert "ptbxl_database.csv" in run.output
