@@ -24,6 +24,8 @@ TO_LEADS[1, [0, 2]] = (-1, 1)
 TO_LEADS[2:, :3] = -1 / 3
 TO_LEADS[2:, 3:] = np.eye(6)
 
+# 60 samples at 500 Hz, which make ten seconds a quick length for the transform
+_MARGIN_S: Final = 0.12
 _WANDER_HZ: Final = 0.5
 _EMG_HZ: Final = (15.0, 200.0)
 
@@ -96,11 +98,15 @@ def electrodes(chance: Chance, samples: int, rate_hz: float, device: Device) -> 
 def recorded(eight_mv: Samples, rate_hz: float, device: Device) -> Samples:
     """Through the device's band (zero phase, first order below, second order above) and onto its steps."""
     samples = eight_mv.shape[-1]
-    frequency = fft.rfftfreq(samples, 1 / rate_hz)
+    margin = min(samples - 1, max(1, round(_MARGIN_S * rate_hz)))
+    # mirrored at both ends, since the transform takes the end for the neighbour of the start
+    held = np.pad(eight_mv, ((0, 0), (0, 0), (margin, margin)), mode="reflect")
+    frequency = fft.rfftfreq(held.shape[-1], 1 / rate_hz)
     # a device that lets everything below through is coupled directly, and keeps the level too
     low = frequency**2 / (frequency**2 + device.highpass_hz**2) if device.highpass_hz else np.ones_like(frequency)
     high = 1 / (1 + (frequency / device.lowpass_hz) ** 4)
-    banded = fft.irfft(fft.rfft(eight_mv, axis=-1) * (low * high).astype(np.float32), samples, axis=-1)
+    spectrum = fft.rfft(held, axis=-1) * (low * high).astype(np.float32)
+    banded = fft.irfft(spectrum, held.shape[-1], axis=-1)[..., margin : margin + samples]
     step_mv = np.float32(device.step_uv / 1000)
     out: Samples = np.round(banded / step_mv) * step_mv
     return out
