@@ -265,10 +265,12 @@ def test_it_fits_the_window(page: Screen, width: int, height: int) -> None:
 
 def test_the_print_is_to_scale(page: Screen) -> None:
     """On paper the sheet is as wide as its millimetres: 25.0 mm a second at 25 mm/s, whatever the window's zoom was."""
+    page.scheme("dark")
     page.sample("cardiosoft_xml")
     page.run(
         "const canvas = document.querySelector('canvas.tracing');"
-        "addEventListener('beforeprint', () => { window.printedPx = canvas.style.width })"
+        "const corner = () => canvas.getContext('2d').getImageData(1, 1, 1, 1).data[0];"
+        "addEventListener('beforeprint', () => Object.assign(window, {printedPx: canvas.style.width, paper: corner()}))"
     )
     printed = page.paper()
     sheet_mm = page.run(
@@ -280,6 +282,8 @@ def test_the_print_is_to_scale(page: Screen) -> None:
     )
     assert sheet_mm[0] == sheet_mm[1] + 250 + 5
     assert numbers(page.run("return window.printedPx"))[0] == pytest.approx(sheet_mm[0] * 96 / 25.4, abs=0.01)
+    assert page.run("return window.paper") > 200
+    assert page.run("return document.documentElement.dataset.theme") is None
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2
 
 

@@ -1,7 +1,8 @@
 // Two recordings beside each other: numbers with their difference, median beats laid over each other, both tracings.
 
 import { el } from "./dom.js";
-import { Tracing, heatbar, toolbar } from "./tracing.js";
+import { heatbar, toolbar } from "./tools.js";
+import { Tracing } from "./tracing.js";
 import { LEADS, MEASUREMENTS, measured, ordinal, percent, wholePercentile, years } from "./words.js";
 
 /** `pair` is two of the open recordings, [{name, answer}, {name, answer}]. */

@@ -6,7 +6,8 @@ import { el } from "./dom.js";
 import { banner, factsPanel, measurements, qualityBadge, qualityPanel } from "./facts.js";
 import { problemPanel } from "./problems.js";
 import { riskPanel } from "./risk.js";
-import { Tracing, heatbar, settings, toolbar } from "./tracing.js";
+import { heatbar, toolbar } from "./tools.js";
+import { Tracing, settings } from "./tracing.js";
 
 /** {element, tracings, drawn()}; `drawn` is called when the element stands in the page. */
 export function resultView(recording, { switchKind }) {
