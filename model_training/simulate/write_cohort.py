@@ -194,6 +194,8 @@ def _finish(plan: Plan) -> None:
         "leads": STORED_LEADS,
     }
     write_about(plan.folder, about, truth)
+    for unfinished in plan.folder.glob(".*part-?????-*"):
+        unfinished.unlink()
 
 
 def _part(folder: Path, shard: int) -> Path:

@@ -54,12 +54,14 @@ def test_a_killed_run_goes_on(whole: Path, tmp_path: Path, monkeypatch: pytest.M
     (folder / simulated.TABLE).unlink()
     (folder / ".part-00001.parquet").unlink()
     (folder / simulated.shard_name(1)).write_bytes(b"half a file")
+    (folder / ".part-00001-99.npy").write_bytes(b"half a file")
     with pytest.raises(CohortError, match="unfinished"):
         simulated.load(folder)
     made: list[int] = []
     kept = (folder / simulated.shard_name(0)).stat().st_mtime_ns
     write_cohort.write(folder, "hospital", 48, SEED, workers=1, shard_records=16, on_progress=made.append)
     assert made == [32, 16]
+    assert not (folder / ".part-00001-99.npy").exists()
     assert (folder / simulated.shard_name(0)).stat().st_mtime_ns == kept
     np.testing.assert_array_equal(signals(folder), signals(whole))
     with pytest.raises(CohortError, match="another"):
