@@ -66,6 +66,9 @@ def probe_arms(
     path: Folder,
     run: Annotated[list[Path], typer.Option(help="A pretraining run's folder; once for each arm.")],
     config: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="How each is fine-tuned, as TOML.")],
+    scratch: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="How an untaught network is trained, which takes longer.")
+    ],
     out: Annotated[Path, typer.Option(help="Where the table goes: OUT.json and OUT.md.")],
     work: Annotated[Path, typer.Option(help="Where fine-tuning keeps its runs; a killed probe goes on there.")],
     fold: Annotated[list[int], typer.Option(help="A fold to judge on, never learned from.")] = [9, 10],  # noqa: B006
@@ -79,15 +82,13 @@ def probe_arms(
     Differences from the random frozen encoder and from reconstruction alone are paired on the same patients.
     """
     try:
-        chosen = _chosen(config, {}, progress)
-        if shared := set(fold) & set(chosen.folds.train):
-            raise arms.PretrainError(f"folds {sorted(shared)} are learned from: they cannot judge")
-        stuff = load_material(path, chosen, cache, workers)
+        ways = compare.Ways(_chosen(config, {}, progress), _chosen(scratch, {}, progress))
+        stuff = load_material(path, ways.taught, cache, workers)
         there = [each for each in sorted(set(fold)) if len(stuff.rows_in((each,)))]
         judged = [
-            each for folder in run for each in compare.judge_encoder(folder / room.ENCODER, stuff, chosen, there, work)
+            each for folder in run for each in compare.judge_encoder(folder / room.ENCODER, stuff, ways, there, work)
         ]
-        judged += compare.judge_resnet(stuff, chosen, there, work) if resnet else []
+        judged += compare.judge_resnet(stuff, ways, there, work) if resnet else []
     except (CohortError, EncoderError, RunError, arms.PretrainError, recipes.RecipeError) as error:
         raise typer.BadParameter(str(error)) from error
     absent = sorted(set(fold) - set(there))

@@ -36,6 +36,17 @@ COMPARED_WITH: Final = (Arm.RANDOM_FROZEN, Arm.RECONSTRUCTION)
 
 
 @dataclass(frozen=True, slots=True)
+class Ways:
+    """How networks become classifiers: those that were taught before, and those that start from random weights."""
+
+    taught: PretrainConfig
+    scratch: PretrainConfig
+
+    def of(self, arm: str) -> PretrainConfig:
+        return self.scratch if arm in (Arm.NONE, RESNET) else self.taught
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """One arm, one way, one fold: scores (n, 5) of the fold's recordings."""
 
@@ -45,7 +56,7 @@ class Judged:
     scores: Values
 
 
-def judge_encoder(encoder: Path, material: Material, config: PretrainConfig, folds: Sequence[int],
+def judge_encoder(encoder: Path, material: Material, ways: Ways, folds: Sequence[int],
                   runs: Path) -> list[Judged]:  # fmt: skip
     """The linear probe of an encoder as it is, and the classifier that it becomes; a frozen one is not tuned."""
     network, about = load_encoder(encoder)
@@ -54,16 +65,19 @@ def judge_encoder(encoder: Path, material: Material, config: PretrainConfig, fol
     if taught := set(about["train_folds"]) & set(folds):
         raise PretrainError(f"{encoder} was taught on folds {sorted(taught)}: they cannot judge it")
     arm = about["arm"]
+    config = ways.of(arm)
+    if learned := set(config.folds.train) & set(folds):
+        raise PretrainError(f"folds {sorted(learned)} are learned from: they cannot judge")
     found = [] if arm == Arm.NONE else _probed(arm, network, material, config.folds.train, folds)
     if arm != Arm.RANDOM_FROZEN:
         found += _tuned(arm, network, material, config, folds, runs / arm)
     return found
 
 
-def judge_resnet(material: Material, config: PretrainConfig, folds: Sequence[int], runs: Path) -> list[Judged]:
+def judge_resnet(material: Material, ways: Ways, folds: Sequence[int], runs: Path) -> list[Judged]:
     """The plain reference, by the same loop from the same data."""
-    torch.manual_seed(config.fit.seed)
-    return _tuned(RESNET, ResNet1dWang(), material, config, folds, runs / RESNET)
+    torch.manual_seed(ways.scratch.fit.seed)
+    return _tuned(RESNET, ResNet1dWang(), material, ways.scratch, folds, runs / RESNET)
 
 
 def _probed(arm: str, network: Network, material: Material, train: Sequence[int], folds: Sequence[int]) -> list[Judged]:

@@ -177,7 +177,7 @@ def test_shuffled_text_stays_in_its_fold() -> None:
 def test_the_table_compares_arms(small_net: Path, tmp_path: Path) -> None:
     """Controls have a paired difference from each arm; a fold that is not there is said to be absent."""
     stuff, judged = small(120), []
-    tune = shipped("finetune", small_net)
+    tune = compare.Ways(shipped("finetune", small_net), shipped("finetune_scratch", small_net))
     for name in ("none", "random_frozen", "classification"):
         pretrain.pretrain(shipped(name, small_net), stuff, Run.open(tmp_path / name, "", board=False))
         encoder = tmp_path / name / pretrain.ENCODER
