@@ -34,6 +34,10 @@ DURATION_S: Final = 10.0
 # A microvolt, the reference device's own step. The limb leads besides I and II follow from these exactly.
 MV_PER_COUNT: Final = 0.001
 STORED_LEADS: Final = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
+_RULES: Final = (
+    "chance.py", "people.py", "traits.py", "kernels.py", "rhythm.py", "noise.py", "render.py", "reports.py",
+    "phrases.py", "hazard.py", "hazard.toml", "presets.py", "truth.py", "outcomes.py", "write_cohort.py",
+)  # fmt: skip
 _FOLDS: Final = 10
 _BLOCK: Final = 20_000
 _HOME_DEVICES: Final = ("reference", "cart")
@@ -59,9 +63,14 @@ class Plan:
         return self.numbers[shard * self.shard_records : (shard + 1) * self.shard_records]
 
     def digest(self) -> str:
-        return hashlib.sha256(
-            json.dumps([self.preset, self.seed, self.arm, self.scale, self.shard_records, self.numbers]).encode()
-        ).hexdigest()
+        said = [self.preset, self.seed, self.arm, self.scale, self.shard_records, self.numbers, rules_digest()]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def rules_digest() -> str:
+    """Changes with whatever makes people, signals, reports or outcomes: shards of two versions do not mix."""
+    here = Path(__file__).parent
+    return hashlib.sha256(b"".join((here / name).read_bytes() for name in _RULES)).hexdigest()
 
 
 def write(
@@ -189,6 +198,7 @@ def _finish(plan: Plan) -> None:
         "people": len(both),
         "seed": plan.seed,
         "reports": plan.arm,
+        "rules": rules_digest()[:12],
         "sampling_rate_hz": RATE_HZ,
         "mv_per_count": MV_PER_COUNT,
         "leads": STORED_LEADS,
