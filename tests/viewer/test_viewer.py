@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ecg.contract import MapKind
+from ecg.explain import Attention, TimeBase
 from ecg.leads import LEADS
 from service import samples
 from tests.ecg.hearts import normal_mv
@@ -200,6 +203,69 @@ def test_either_map_and_its_faithfulness_in_words(page: Screen, viewer_server: S
     assert "Measured on this model" in words[1]
     assert "Deletion gain0.123" in words[1]
     page.picture("attention-risk")
+
+
+def test_activation_lies_where_the_core_lays_it(page: Screen) -> None:
+    """The page spreads a beat's map over the recording as the core's own sheet does, and a recording's as it is."""
+    rng = np.random.default_rng(5)
+    for base, start_ms, step_ms, anchors_ms in (
+        (TimeBase.BEAT, -480.0, 40.0, (300.0, 1210.0, 1800.0)),
+        (TimeBase.RECORDING, 0.0, 80.0, (0.0,)),
+    ):
+        tokens = 30 if base is TimeBase.BEAT else 38
+        activation = rng.random((12, tokens))
+        core = Attention(
+            MapKind.ATTENTION, np.full(12, 1 / 12), np.full((12, 12), 1 / 12), activation, base, start_ms, step_ms,
+            anchors_ms, {},
+        ).on_recording(3.0, 10.0)  # fmt: skip
+        told = {
+            "time_base": base.value, "start_ms": start_ms, "step_ms": step_ms, "anchors_ms": anchors_ms,
+            "activation": dict(zip(LEADS, activation.tolist(), strict=True)),
+        }  # fmt: skip
+        drawn = page.run(
+            "const {Activation} = await import('/static/viewer/wave.js');"
+            "const map = new Activation(args[0], 3000);"
+            "return args[1].map((lead) => [...map.drawn[lead]].map((each) => (Number.isNaN(each) ? 0 : each)))",
+            told,
+            list(LEADS),
+        )
+        assert np.array(drawn) == pytest.approx(core, abs=1e-6)
+
+
+def test_without_the_contract_a_ruler_serves(page: Screen, viewer_server: Server) -> None:
+    """A caller who may not read the model's contract sees a plain ruler; extremes keep their words."""
+    answer = answer_of(viewer_server, "muse_xml")
+    answer["risk"] |= {"percentile": 99.9, "log_hazard": 9.0}
+    for horizon in answer["risk"]["horizons"]:
+        horizon |= {"probability": 1e-6, "interval": [0.0, 2e-6]}
+    told = page.run(
+        "const {riskPanel} = await import('/static/viewer/risk.js');"
+        "const panel = riskPanel(args[0], null); document.body.append(panel); return panel.innerText",
+        answer,
+    )
+    assert "fewer than 1 to develop heart failure" in told
+    assert "99" in told
+    assert "100th" not in told
+    assert " 0 " not in told
+
+
+def test_two_fingers_zoom(page: Screen) -> None:
+    """On a tablet: spread two fingers over the tracing."""
+    page.size(1024, 768, touch=True)
+    page.sample("muse_xml")
+    box = page.box("canvas.tracing")
+    before = numbers(page.run(TEXT, ".zoom"))[0]
+
+    def fingers(kind: str, apart: float) -> None:
+        x, y = box["x"] + 400, box["y"] + 150
+        points = [] if kind == "touchEnd" else [{"x": x - apart, "y": y, "id": 1}, {"x": x + apart, "y": y, "id": 2}]
+        page.command("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
+    fingers("touchStart", 40)
+    for apart in (50, 60, 70, 80):
+        fingers("touchMove", apart)
+    fingers("touchEnd", 0)
+    assert numbers(page.run(TEXT, ".zoom"))[0] == pytest.approx(2 * before, rel=0.15)
 
 
 def test_two_recordings_beside_each_other(page: Screen, tmp_path: Path) -> None:

@@ -79,5 +79,5 @@ export function contract(model) {
   return contracts.get(label);
 }
 
-/** The refusal that this caller meets, or null where it may ask. */
-export const access = () => json("models").then(() => null, (error) => error);
+/** {models} where this caller may ask, else {problem}: the refusal that it meets. */
+export const access = () => json("models").then(({ models }) => ({ models }), (problem) => ({ problem }));

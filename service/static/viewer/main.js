@@ -21,12 +21,16 @@ const status = (text) => { byId("status").textContent = text; };
 const current = (id, is) => (is ? byId(id).setAttribute("aria-current", "page") : byId(id).removeAttribute("aria-current"));
 
 function show(element, made = [], place = "") {
+  const focused = document.activeElement;
+  const isLost = focused === document.body || byId("start").contains(focused) || byId("view").contains(focused);
   for (const id of ["compare", "history"]) current(id, id === place);
   tracings.forEach((each) => each.forget());
   tracings = made;
   byId("view").replaceChildren(element);
   byId("start").hidden = true;
   byId("view").hidden = false;
+  // What had the focus is gone: reading goes on at what took its place.
+  if (isLost) byId("main").focus({ preventScroll: true });
 }
 
 function goHome() {
@@ -39,6 +43,7 @@ function goHome() {
 
 /** The open recordings as tabs of the page. */
 function listed() {
+  const wasThere = byId("recordings").contains(document.activeElement);
   const tabs = recordings.map((each) => el(
     "li", {}, el(
       "button", { type: "button", "aria-current": each === shown ? "true" : false, class: `tab ${each.problem ? "failed" : each.state}`, onclick: () => open(each) },
@@ -46,12 +51,14 @@ function listed() {
     ),
   ));
   byId("recordings").replaceChildren(...tabs);
+  if (wasThere) byId("recordings").querySelector("[aria-current]")?.focus({ preventScroll: true });
   byId("recordings").hidden = recordings.length === 0;
   byId("compare").hidden = recordings.filter((each) => each.answer).length < 2;
   byId("home").hidden = recordings.length === 0;
 }
 
 function open(recording) {
+  if (shown !== recording) scrollTo({ top: 0, behavior: "instant" });
   shown = recording;
   listed();
   if (recording.problem) {
@@ -74,7 +81,7 @@ async function run(recording, map) {
   listed();
   status(`Reading ${recording.name}`);
   try {
-    recording.answer = await api.predict(recording.files, { map });
+    recording.answer = await api.predict(recording.files, { map, model: recording.model });
     recording.contract = await api.contract(recording.answer.model);
     status(`${recording.name}: ${Math.round(recording.answer.risk.percentile)} percentile, ${recording.answer.risk.band} band`);
   } catch (error) {
@@ -91,7 +98,7 @@ async function run(recording, map) {
 
 /** One after the other, in the order given; the first is shown as soon as it is there. */
 async function take(files) {
-  const found = (await grouped(files)).map((each) => ({ ...each, state: "waiting" }));
+  const found = (await grouped(files)).map((each) => ({ ...each, model: byId("model").value, state: "waiting" }));
   if (!found.length) return status("No file was given");
   recordings.push(...found);
   open(found[0]);
@@ -143,10 +150,19 @@ async function keyGiven() {
 
 /** Whether this caller may ask at all decides whether a key is asked for. */
 async function greet() {
-  const problem = await api.access();
+  const { models, problem } = await api.access();
+  offerModels(models ?? []);
   byId("key-open").hidden = !problem && !api.hasKey();
   byId("history").hidden = Boolean(problem);
   byId("key-note").hidden = !problem;
+}
+
+/** Where the service holds several models, the default comes first. */
+function offerModels(models) {
+  const kept = byId("model").value;
+  const labels = models.toSorted((a, b) => Number(b.default) - Number(a.default)).map((each) => `${each.name}-${each.version}`);
+  byId("model").replaceChildren(...labels.map((each) => el("option", { value: each, selected: each === kept }, each)));
+  byId("model-choice").hidden = models.length < 2;
 }
 
 async function offerSamples() {
