@@ -155,10 +155,10 @@ def _p(leads: Samples, qrs: Span, last_t: int, faintest_mv: float, rate_hz: floa
 
 def _run_around(over: NDArray[np.bool_], at: int, hold: int) -> tuple[int, int]:
     """The stretch around a sample in which no pause lasts `hold` samples."""
-    onset, offset = at, at
-    while onset > 0 and over[max(0, onset - hold) : onset].any():
+    onset, offset, flags = at, at, over.tolist()
+    while onset > 0 and True in flags[max(0, onset - hold) : onset]:
         onset -= 1
-    while offset < over.size - 1 and over[offset + 1 : offset + 1 + hold].any():
+    while offset < len(flags) - 1 and True in flags[offset + 1 : offset + 1 + hold]:
         offset += 1
     return onset, offset + 1
 

@@ -164,15 +164,17 @@ def pacing_spikes(samples_mv: Samples, rate_hz: float, beats: Beats) -> int:
     if rate_hz < _SLOWEST_RATE_FOR_SPIKES_HZ:
         return 0
     width = max(1, round(_SPIKE_S * rate_hz))
+    rise = samples_mv[:, width:] - samples_mv[:, :-width]
+    # Few moments are steep enough to be looked at; most of those are QRS flanks.
+    steep = np.flatnonzero(np.maximum(rise.max(axis=0), -rise.min(axis=0))[:-width] > _SPIKE_MV)
     # Up and down again within the width: high on both sides of a narrow peak, near nothing on a QRS flank.
-    middle = samples_mv[:, width:-width]
-    rise, fall = middle - samples_mv[:, : -2 * width], middle - samples_mv[:, 2 * width :]
-    sharp = np.where(rise * fall > 0, np.minimum(np.abs(rise), np.abs(fall)), 0.0).max(axis=0)
+    before, after_it = rise[:, steep], -rise[:, steep + width]
+    sharp = np.where(before * after_it > 0, np.minimum(np.abs(before), np.abs(after_it)), 0.0).max(axis=0, initial=0.0)
+    moments = (steep + width) / rate_hz
     r_s = beats.r_samples / beats.sampling_rate_hz
     spiked = np.zeros(r_s.size, dtype=bool)
     for threshold_mv, (first_s, last_s) in ((_SPIKE_MV, _SPIKE_BEFORE_R_S), (_SPIKE_AT_R_MV, _SPIKE_AT_R_S)):
-        at = (np.flatnonzero(sharp > threshold_mv) + width) / rate_hz
-        after = at[None, :] - r_s[:, None]
+        after = moments[sharp > threshold_mv] - r_s[:, None]
         spiked |= ((after > first_s) & (after < last_s)).any(axis=1)
     return int(spiked.sum()) if spiked.mean() >= _SPIKED_SHARE else 0
 

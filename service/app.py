@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from ecg import __version__
 from ecg.errors import EcgError, Malformed
-from service import house, logs, openapi, problems, trail
+from service import house, logs, memory, openapi, problems, trail
 from service.answering import note_refusal
 from service.envelope import Envelope
 from service.refusals import InternalError, MethodNotAllowed, NotFound, RequestInvalid
@@ -29,6 +29,7 @@ def from_environment() -> FastAPI:
     """What each worker process runs."""
     settings = load()
     logs.configure(settings.log_level)
+    memory.keep_freed()
     return create_app(settings, on_signals=True)
 
 

@@ -18,6 +18,7 @@ from ecg.errors import EcgError, QualityRejected
 from ecg.leads import LEADS
 from ecg.predictor import Predictor
 from ecg.quality import QualityReport
+from service import memory
 from service.scoring.inputs import Record, files_of
 
 _log = structlog.get_logger("service.scoring")
@@ -39,6 +40,7 @@ class Job:
 @lru_cache(maxsize=1)
 def predictor_of(model: Path, sha256: str) -> Predictor:
     """Once a process; the file must still be the one that the job began with."""
+    memory.keep_freed()
     found = Predictor.load(model)
     if found.sha256 != sha256:
         raise RuntimeError(f"{model.name} changed while its cohort is being scored")

@@ -1,0 +1,229 @@
+"""The service under load beside the bare network, the usual endpoint and serving frameworks, all in one run."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import numpy as np
+from scipy import signal
+
+from bench import _document
+from bench._load import Measured, Sent, load
+from bench._processes import ROOT, Running, free_port, no_extra, running, wait_until_answers
+from bench.peers import _wrapped
+from bench.peers._pipeline import model_path
+from ecg import beats, formats, harmonise, preprocess, quality
+from ecg.predictor import Predictor
+
+WORKERS: Final = 2
+ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "5"))
+SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "4"))
+CLIENTS: Final = (1, 8, 64)
+SAMPLES: Final = ROOT / "service" / "samples"
+WFDB: Final = Sent("/predict", "application/zip", SAMPLES / "wfdb.zip")
+XML: Final = Sent("/predict", "application/xml", SAMPLES / "muse_xml.xml")
+PEERS: Final = ROOT / ".cache" / "peers"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """`sent` are the kinds of request that it takes."""
+
+    name: str
+    command: Callable[[int], list[str]]
+    sent: dict[str, Sent]
+    environment: dict[str, str] = field(default_factory=dict)
+    extra: Callable[[], list[int]] = no_extra
+
+
+def _own(port: int) -> list[str]:
+    return [sys.executable, "-m", "service"]
+
+
+def _peer(module: str, python: Path | str, port: int) -> list[str]:
+    return [str(python), "-m", f"bench.peers.{module}", str(port), str(WORKERS)]
+
+
+def _in_own_environment(name: str, module: str, sent: dict[str, Sent] | None = None) -> Candidate | None:
+    """A framework whose pins quarrel with ours lives in .cache/peers/<name>."""
+    python = PEERS / name / "bin" / "python"
+    if not python.is_file():
+        return None
+    return Candidate(name, functools.partial(_peer, module, python), sent or {"WFDB": WFDB, "MUSE XML": XML})
+
+
+def _ray_daemons() -> list[int]:
+    """Ray's processes leave their parent; all of them on this machine are the candidate's."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                command = (entry / "cmdline").read_bytes()
+                if b"ray/core/src" in command or command.startswith(b"ray::") or b"/ray/dashboard/" in command:
+                    found.append(int(entry.name))
+    return found
+
+
+def _as_json(sent: dict[str, Sent], path: str, request: Callable[[bytes], bytes]) -> dict[str, Sent]:
+    """The same files inside the JSON that a framework wants."""
+    wrapped = {}
+    for kind, each in sent.items():
+        body = ROOT / ".cache" / f"bench{path.replace('/', '-')}-{each.body.name}.json"
+        body.write_bytes(request(each.body.read_bytes()))
+        wrapped[kind] = Sent(path, "application/json", body)
+    return wrapped
+
+
+def candidates() -> list[Candidate]:
+    both = {"WFDB": WFDB, "MUSE XML": XML}
+    listed = [
+        Candidate("this service", _own, both),
+        Candidate("usual endpoint", functools.partial(_peer, "usual", sys.executable), {"WFDB": WFDB}),
+        _in_own_environment("litserve", "lit_serve", _as_json(both, "/predict", _wrapped.for_litserve)),
+        _in_own_environment("bentoml", "bento_ml"),
+        _in_own_environment("mlserver", "ml_server", _as_json(both, "/v2/models/ecg/infer", _wrapped.for_mlserver)),
+        Candidate("ray serve", functools.partial(_peer, "ray_serve", sys.executable), both, extra=_ray_daemons),
+    ]
+    return [each for each in listed if each is not None]
+
+
+def floor_ms() -> dict[str, float]:
+    """CPU of what no service can do without: the network, a plain read of the samples, one zero-phase filter pass."""
+    predictor = Predictor.load(model_path())
+    recording = formats.read(WFDB.body.read_bytes())
+    twelve = harmonise.to_twelve(recording)
+    found = beats.find(twelve)
+    tensor = preprocess.prepare(twelve, predictor.contract.preprocessing, found)
+    mask = quality.inspect(twelve, predictor.contract.quality, found).lead_mask
+    counts = np.round(twelve.samples_mv * 1000).astype("<i2").T.tobytes()
+    sections = signal.butter(2, (0.5, 150.0), "bandpass", fs=twelve.sampling_rate_hz, output="sos")
+    parts: dict[str, Callable[[], object]] = {
+        "inference": lambda: predictor.infer(tensor, mask),
+        "read": lambda: np.frombuffer(counts, "<i2").reshape(-1, 12).T.astype(np.float32) * np.float32(1e-3),
+        "filter": lambda: signal.sosfiltfilt(sections, twelve.samples_mv, axis=1),
+    }
+    return {name: _cpu_ms(part) for name, part in parts.items()}
+
+
+def _cpu_ms(part: Callable[[], object], repeats: int = 100) -> float:
+    for _ in range(10):
+        part()
+    start = time.thread_time()
+    for _ in range(repeats):
+        part()
+    return (time.thread_time() - start) / repeats * 1000
+
+
+def _environment(candidate: Candidate, port: int, folder: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "PORT": str(port),
+        "WORKERS": str(WORKERS),
+        "QUEUE_SIZE": "64",
+        "LOG_LEVEL": "error",
+        "AUDIT_URL": f"sqlite:///{folder}/audit.db",
+        **candidate.environment,
+    }
+
+
+@dataclass(slots=True)
+class Line:
+    """One candidate, one kind of request, one number of clients; medians over the rounds."""
+
+    candidate: str
+    kind: str
+    clients: int
+    per_second: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    cpu_ms: float
+    memory_mib: float
+    failed: int
+
+
+def _round(server: Running, sent: Sent, clients: int) -> tuple[Measured, float]:
+    before = server.cpu_s()
+    found = load(server.port, sent, clients, SECONDS)
+    return found, (server.cpu_s() - before) / max(found.requests, 1) * 1000
+
+
+def measure() -> dict[str, Any]:
+    """All candidates run at once and take turns, so that a slow minute of the machine is everybody's."""
+    rounds: dict[tuple[str, str, int], list[tuple[Measured, float, float]]] = {}
+    floors: list[dict[str, float]] = []
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        up = list(filter(None, (_started(stack, each, folder) for each in candidates())))
+        for _ in range(ROUNDS):
+            floors.append(floor_ms())
+            for candidate, server in up:
+                for kind, sent in candidate.sent.items():
+                    for clients in CLIENTS:
+                        found, cpu_ms = _round(server, sent, clients)
+                        rounds.setdefault((candidate.name, kind, clients), []).append(
+                            (found, cpu_ms, server.memory_mib())
+                        )
+    floor = {name: median(each[name] for each in floors) for name in floors[0]}
+    return {"floor_ms": floor, "lines": [asdict(_line(key, found)) for key, found in rounds.items()], "rounds": ROUNDS}
+
+
+def _started(stack: contextlib.ExitStack, candidate: Candidate, folder: Path) -> tuple[Candidate, Running] | None:
+    port = free_port()
+    log = ROOT / ".cache" / f"bench-{candidate.name.replace(' ', '-')}.log"
+    home = folder / candidate.name.replace(" ", "-")
+    home.mkdir()
+    server = stack.enter_context(
+        running(
+            candidate.command(port),
+            port,
+            log,
+            environment=_environment(candidate, port, home),
+            extra=candidate.extra,
+        )
+    )
+    for sent in candidate.sent.values():
+        if not wait_until_answers(server, sent.path, sent.content_type, sent.body.read_bytes()):
+            print(f"{candidate.name}: does not answer, see {log.relative_to(ROOT)}", file=sys.stderr)
+            return None
+    load(port, next(iter(candidate.sent.values())), 4, 2.0)
+    return candidate, server
+
+
+def _line(key: tuple[str, str, int], found: list[tuple[Measured, float, float]]) -> Line:
+    runs = [each[0] for each in found]
+    return Line(
+        *key,
+        per_second=median(each.per_second for each in runs),
+        p50_ms=median(each.percentile_ms(0.5) for each in runs),
+        p95_ms=median(each.percentile_ms(0.95) for each in runs),
+        p99_ms=median(each.percentile_ms(0.99) for each in runs),
+        cpu_ms=median(each[1] for each in found),
+        memory_mib=max(each[2] for each in found),
+        failed=sum(each.failed for each in runs),
+    )
+
+
+def main() -> None:
+    found = measure()
+    _document.keep("service", found)
+    print(json.dumps(found["floor_ms"]))
+    print(_document.service_table(found))
+
+
+if __name__ == "__main__":
+    main()
