@@ -49,18 +49,18 @@ RBBB: Final = (
     (0.70, 0.100, 0.64, 127, 0),
 )
 LBBB: Final = (
-    (0.15, 0.080, 0.41, 89, -6),
-    (0.32, 0.122, 1.10, -70, 14),
-    (0.50, 0.124, 1.38, -72, 5),
-    (0.67, 0.095, 0.62, -60, -20),
-    (0.81, 0.065, 0.16, -50, -40),
+    (0.145, 0.075, 0.41, 89, -6),
+    (0.30, 0.112, 1.10, -70, 14),
+    (0.46, 0.115, 1.38, -72, 5),
+    (0.62, 0.088, 0.62, -60, -20),
+    (0.75, 0.058, 0.16, -50, -40),
 )
 PACED: Final = (
-    (0.14, 0.055, 0.24, 36, 9),
-    (0.32, 0.085, 0.35, -46, 0),
-    (0.51, 0.112, 1.15, -110, -38),
-    (0.67, 0.107, 0.90, -94, -36),
-    (0.83, 0.077, 0.27, -165, -50),
+    (0.13, 0.052, 0.24, 36, 9),
+    (0.29, 0.078, 0.35, -46, 0),
+    (0.47, 0.100, 1.15, -110, -38),
+    (0.61, 0.095, 0.90, -94, -36),
+    (0.75, 0.068, 0.27, -165, -50),
 )
 LAFB: Final = (
     (0.15, 0.069, 0.14, 110, 50),
@@ -101,6 +101,9 @@ PVC: Final = (
 )
 PVC_S: Final = 0.160
 _PVC_T_MV: Final = 0.55
+_T_RISE: Final = 1.7
+_SLOPE: Final = 2.0
+_OVERLAP_S: Final = 0.025
 _ST_OF_T: Final = 0.15
 
 
@@ -210,9 +213,9 @@ def _rotated(vector: Floats, traits: pd.DataFrame) -> Floats:
 def st_vector(traits: pd.DataFrame) -> Floats:
     """(n, 3) mV: depression points away from the apex, injury towards its territory; bundle block discordant."""
     depth, height = traits["st_depression_mv"].to_numpy(), traits["st_elevation_mv"].to_numpy()
-    left = ((traits["condition"] == "lbbb") | traits["paced"]).to_numpy(bool)
+    left = _discordant(traits)
     towards = direction(traits["st_azimuth_deg"].to_numpy(), traits["st_elevation_deg"].to_numpy())
-    discordant = direction(np.array(105.0), np.array(-8.0)) * (0.22 * left * traits["volt"].to_numpy())[:, None]
+    discordant = direction(np.array(105.0), np.array(-8.0)) * (0.12 * left * traits["volt"].to_numpy())[:, None]
     lost = direction(np.array(0.0), np.array(35.0)) * depth[:, None]
     # the segment leans to the front as T begins, which is why it stands above the baseline in healthy V2
     lean = _ST_OF_T * traits["t_amp_mv"].to_numpy() * (1 - traits["strain"].to_numpy()) * ~left
@@ -223,6 +226,20 @@ def st_vector(traits: pd.DataFrame) -> Floats:
 def t_vector(traits: pd.DataFrame) -> Floats:
     towards = direction(traits["t_azimuth_deg"].to_numpy(), traits["t_elevation_deg"].to_numpy())
     return np.asarray(towards * traits["t_amp_mv"].to_numpy()[:, None])
+
+
+def t_rise(traits: pd.DataFrame) -> Floats:
+    """How much longer T rises than it falls; after a left bundle block it leaves the complex as one slow slope."""
+    return np.where(_discordant(traits), _SLOPE, _T_RISE)
+
+
+def j_point_s(traits: pd.DataFrame) -> Floats:
+    """Where repolarisation begins to show; after a left bundle block while the complex still returns."""
+    return np.asarray(traits["qrs_ms"].to_numpy() / 1000 - _OVERLAP_S * _discordant(traits))
+
+
+def _discordant(traits: pd.DataFrame) -> Bools:
+    return np.asarray(((traits["condition"] == "lbbb") | traits["paced"]).to_numpy(bool))
 
 
 def t_peak_s(qt_s: Floats) -> Floats:

@@ -142,9 +142,9 @@ def _unit(shape: Floats, samples: int) -> Floats:
 
 
 def _bursts(at: Floats, samples: int) -> Samples:
-    """Muscle noise five times as loud for about a second."""
+    """More muscle noise for about a second."""
     place = np.linspace(0, 1, samples, dtype=np.float32)
-    return np.asarray(5 * np.exp(-0.5 * ((place - at[:, None]) / 0.05) ** 2), dtype=np.float32)
+    return np.asarray(2.5 * np.exp(-0.5 * ((place - at[:, None]) / 0.05) ** 2), dtype=np.float32)
 
 
 def _contact(out: Samples, levels: _Levels, chance: Chance, rate_hz: float) -> None:

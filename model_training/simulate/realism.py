@@ -88,6 +88,16 @@ def audit(made: Sample, real: Sample, codes: tuple[str, ...] = CODES) -> list[Fo
     return results
 
 
+def side_by_side(made: Sample, real: Sample, code: str, names: tuple[str, ...] = _SCALARS) -> pd.DataFrame:
+    """10 %, 50 % and 90 % of each measurement among the recordings with this statement, made and real."""
+    columns = {}
+    for whose, sample in ((SIMULATED, made), ("PTB-XL", real)):
+        table = pd.DataFrame(sample.features, columns=FEATURES)[sample.has(code)]
+        for share in (0.1, 0.5, 0.9):
+            columns[f"{whose} {share:.0%}"] = table[list(names)].quantile(share)
+    return pd.DataFrame(columns)
+
+
 def simulated(n: int = _PEOPLE, seed: int = 7) -> Sample:
     """An enriched SIMULATED sample, with the statements that its reports make in the clean arm."""
     traits = people.draw(n, seed, prevalence=ENRICHED)
@@ -140,8 +150,11 @@ def main(
     n: Annotated[int, typer.Option(help="simulated people to learn from")] = _PEOPLE,
 ) -> None:
     """Print how well what was learnt on SIMULATED recordings is found in real ones."""
-    typer.echo(f"trained on {n} {SIMULATED} recordings, tested on PTB-XL fold {', '.join(map(str, fold))}")
-    for found in audit(simulated(n), ptb_xl(root, tuple(fold))):
+    made, real = simulated(n), ptb_xl(root, tuple(fold))
+    for code in ("NORM", *CODES):
+        typer.echo(f"\n{code}\n{side_by_side(made, real, code).round(2).to_string()}")
+    typer.echo(f"\ntrained on {n} {SIMULATED} recordings, tested on PTB-XL fold {', '.join(map(str, fold))}")
+    for found in audit(made, real):
         shown = f"AUROC {found.auroc_rest:.3f} against the rest, {found.auroc_normal:.3f} against NORM"
         typer.echo(f"{found.code:6} n={found.positives:<4} {shown}")
 

@@ -26,7 +26,6 @@ _T_WINDOW_S: Final = (0.0, 0.80)
 _P_WINDOW_S: Final = (-0.05, 0.22)
 _BREATHING: Final = 0.03
 _T_WIDTH_PER_END: Final = 2.9
-_T_RISE: Final = 1.7
 _SPIKE_S: Final = 0.001
 _SPIKE_MV: Final = 1.2
 
@@ -151,9 +150,10 @@ def _add_repolarisation(canvas: _Canvas, traits: pd.DataFrame, beats: Rhythm, ow
     people, number = canvas.visible(beats.qrs_s, own, _T_WINDOW_S)
     first, since = canvas.times(beats.qrs_s[people, number], _T_WINDOW_S)
     peak_s, width_s = _t_timing(traits, beats, people, number)
-    end_s = (traits["qrs_ms"].to_numpy()[people, None] / 1000).astype(np.float32)
+    end_s = kernels.j_point_s(traits)[people, None].astype(np.float32)
     gate = _sigmoid((since - end_s) / np.float32(0.006))
-    scaled = (since - peak_s) / np.where(since < peak_s, np.float32(_T_RISE) * width_s, width_s)
+    rise = kernels.t_rise(traits)[people, None].astype(np.float32)
+    scaled = (since - peak_s) / np.where(since < peak_s, rise * width_s, width_s)
     bell = gate * np.exp(np.float32(-0.5) * scaled * scaled)
     held = _sigmoid((since - end_s - np.float32(0.012)) / np.float32(0.010))
     held *= _sigmoid((peak_s - np.float32(1.2) * width_s - since) / np.float32(0.02))

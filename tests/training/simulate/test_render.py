@@ -98,6 +98,17 @@ def test_measurements_follow_the_truth(
     assert both[error.abs() < near].corr().iloc[0, 1] > correlation
 
 
+@pytest.mark.parametrize("finding", ["lbbb", "rbbb", "paced", "pre_excitation"])
+def test_wide_complexes_are_measured_as_wide_as_drawn(finding: str) -> None:
+    """In every kind of wide complex the service's QRS duration is the drawn one to 12 ms in the median."""
+    traits = people.draw(60, 12, prevalence={finding: 0.7})
+    has = (traits["condition"] == finding) if finding in ("lbbb", "rbbb") else traits[finding]
+    wide = traits[has & ~traits["pvc"]]
+    drawn = render.render(wide, SEED)
+    found = [beats.measure(beats.find(drawn.twelve(i))).qrs_ms or np.nan for i in range(len(wide))]
+    assert abs(np.nanmedian(np.array(found) - wide["qrs_ms"])) < 12
+
+
 def test_measured_axis_follows_the_truth(crowd: pd.DataFrame, measured: list[beats.Measurements]) -> None:
     """The frontal axis of the noisy recording is that of the dipole."""
     found = np.array([np.nan if m.axis_deg is None else m.axis_deg for m in measured])
