@@ -127,3 +127,16 @@ def test_mirth(place: Place) -> None:
     assert (fields[2], fields[6], fields[11]) == ("NM", "%", "P")
     assert 0 <= float(fields[5]) <= 100
     assert any("demonstration" in line for line in lines)
+
+
+def test_an_offer_of_http_2_is_ignored(place: Place) -> None:
+    """Java's own client asks for an upgrade with each request without TLS: the body counts all the same."""
+    _, variables, server = place
+    sample = samples.find("muse_xml")
+    assert sample
+    headers = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAEAAEAAAAIAAAABAAMAAABk"}
+    headers |= {"x-api-key": variables["ECG_KEY"], "content-type": "application/octet-stream"}
+    response = server.http.post("/predict?explain=false", content=sample.data, headers=headers)
+    assert response.status_code == 200, response.text
+    assert server.http.get("/health/live", headers=headers).status_code == 200
+    server.lines()
