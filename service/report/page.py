@@ -19,7 +19,7 @@ _LEFT, _RIGHT = 16.0, 281.0
 _WIDE: Final = _RIGHT - _LEFT
 _QR_MM: Final = 15.0
 _NOTICE_BACK, _NOTICE_EDGE = "#fff1d0", "#b36b00"
-_NOTICE_TOP, _PANELS_TOP, _REMARKS_TOP, _SHEET_TOP, _SHEET_MM, _FOOT_TOP = 26.0, 36.0, 73.4, 78.0, 110.0, 194.5
+_NOTICE_TOP, _PANELS_TOP, _REMARKS_TOP, _SHEET_TOP, _SHEET_MM, _FOOT_TOP = 26.0, 36.0, 74.0, 78.0, 110.0, 194.5
 _NOTICE: Final = (
     "Estimated by a model from this one recording. It supports a clinician's judgement and does not replace it."
 )
