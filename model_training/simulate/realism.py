@@ -78,9 +78,13 @@ def audit(made: Sample, real: Sample, codes: tuple[str, ...] = CODES) -> list[Fo
     results = []
     for code in codes:
         trees = HistGradientBoostingClassifier(
-            max_iter=_TREES, learning_rate=0.05, max_leaf_nodes=15, min_samples_leaf=20, l2_regularization=1.0,
+            max_iter=_TREES,
+            learning_rate=0.03,
+            max_leaf_nodes=8,
+            min_samples_leaf=60,
+            max_features=0.3,
             random_state=0,
-        ).fit(made.features, made.has(code))  # fmt: skip
+        ).fit(made.features, made.has(code))
         score, truth = trees.predict_proba(real.features)[:, 1], real.has(code)
         some = truth | normal
         rest, against_normal = roc_auc_score(truth, score), roc_auc_score(truth[some], score[some])

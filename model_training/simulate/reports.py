@@ -66,8 +66,8 @@ def describe(
 
 
 def lvh_points(traits: pd.DataFrame) -> Floats:
-    """Voltage and strain weighed together, as point scores do; hypertrophy from 1.5."""
-    voltage = traits["sokolow_mv"] / 3.5 + 0.6 * traits["cornell_mv"] / 2.4
+    """Voltage and strain weighed together, as point scores do; hypertrophy from 1.45."""
+    voltage = traits["sokolow_mv"] / 3.5 + 0.4 * traits["cornell_mv"] / 2.4
     return np.asarray(voltage + 0.5 * traits["strain"], dtype=np.float64)
 
 
@@ -84,7 +84,7 @@ def findings(traits: pd.DataFrame) -> dict[str, Floats]:
         "wide_qrs": _where(~wide, (t["qrs_ms"] - 110) / 4),
         "left_axis": (-30 - t["axis_deg"]) / 6,
         "right_axis": (t["axis_deg"] - 95) / 6,
-        "lvh": _where(~wide, (lvh_points(traits) - 1.5) / 0.12),
+        "lvh": _where(~wide, (lvh_points(traits) - 1.45) / 0.12),
         "left_atrium": _where(~odd, (t["p_terminal_force_mv_ms"] - 5) / 0.7),
         "st_depression": (t["st_depression_mv"] - 0.05) / 0.01,
         "t_inversion": _where(~wide, (-0.05 - t_in_v6) / 0.03),
