@@ -1,0 +1,248 @@
+"""Fine-tuning: a pretrained encoder learns who fails sooner, from censored times; the head first, then everything."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import safe_open
+from safetensors.torch import load_file, save
+
+from model_training import nets
+from model_training.augment import augmented, lead_masks
+from model_training.losses import Ties, reconstruction
+from model_training.nets.config import DualAttentionConfig
+from model_training.nets.dual_attention import DualAttention
+from model_training.nets.heads import Decoder, RiskHead
+from model_training.nets.interface import Network
+from model_training.nets.risk_model import RiskModel
+from model_training.survival.discrimination import harrell_c
+from model_training.train import cox_head, pretrain
+from model_training.train.arms import Changes, Folds
+from model_training.train.cox_head import CoxHead, Target
+from model_training.train.loop import FitOptions, Losses, fit
+from model_training.train.people import AT_ONCE, People, RiskSets, Rows, SurvivalBatch, embeddings
+from model_training.train.run import Run
+
+MODEL, SUMMARY = "risk.safetensors", "summary.json"
+SCORE: Final = "validation_c"
+_HEAD_FIRST: Final = -1
+
+
+class FinetuneError(Exception):
+    """The configuration or the data cannot serve; the message says what is missing."""
+
+
+class Stage(StrEnum):
+    """The head alone on a frozen encoder, or the head first and then everything."""
+
+    HEAD = "head"
+    ALL = "all"
+
+
+class FinetuneConfig(BaseModel):
+    """`encoder` is a pretraining run's folder, '' starts `network` from scratch.
+
+    `labelled_events` keeps that many events of the training folds and the same share of the others, 0 keeps all.
+    `reconstruction` weighs the drawing of the unmasked signal beside the Cox loss, as the paper has it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    recipe: str = "rhythm-100hz"
+    encoder: str = ""
+    network: str = "lead_additive"
+    stage: Stage = Stage.ALL
+    ties: Ties = Ties.EFRON
+    reconstruction: float = Field(default=0.0, ge=0)
+    batch_size: int = Field(default=256, ge=2)
+    controls_per_event: int = Field(default=4, ge=0)
+    labelled_events: int = Field(default=0, ge=0)
+    head_dropout: float = Field(default=0.25, ge=0, lt=1)
+    folds: Folds = Folds(train=(1, 2, 3, 4, 5, 6, 7), validate_on=(8,))
+    augmentation: Changes = Changes()
+    fit: FitOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Finetuned:
+    """`best_epoch` -1: the head on the frozen encoder was never beaten on the validation folds."""
+
+    model: RiskModel
+    head: CoxHead
+    best_epoch: int
+    validation_c: float
+    head_c: float
+
+
+def read_config(text: str) -> FinetuneConfig:
+    try:
+        return FinetuneConfig.model_validate(tomllib.loads(text))
+    except (ValidationError, tomllib.TOMLDecodeError) as error:
+        raise FinetuneError(f"configuration: {error}") from error
+
+
+class _Trained(torch.nn.Module):
+    """The risk model, and the decoder where the signal is drawn again."""
+
+    def __init__(self, model: RiskModel, draws: bool) -> None:
+        super().__init__()
+        self.risk = model
+        self.decoder: torch.nn.Module | None = None
+        if draws:
+            assert isinstance(model.network, DualAttention)
+            self.decoder = Decoder(model.network.config)
+
+
+@dataclass(frozen=True, slots=True)
+class _Objective:
+    config: FinetuneConfig
+
+    def __call__(self, model: _Trained, batch: SurvivalBatch, generator: torch.Generator) -> Losses:
+        changes = replace(self.config.augmentation.of_records, same_for_batch=True)
+        # one mask for the batch: a risk set compares people seen through the same leads
+        mask = lead_masks(len(batch.ecg), changes, generator) * batch.lead_mask
+        ecg = augmented(batch.ecg, changes, generator)
+        device = next(model.parameters()).device
+        batch, ecg, mask = batch.to(device), ecg.to(device), mask.to(device)
+        log_hazard, seen = model.risk(ecg, mask)
+        cox = cox_head.stratified_loss(log_hazard, batch.time, batch.event, batch.stratum, self.config.ties)
+        if model.decoder is None:
+            return {"loss": cox, "cox": cox.detach()}
+        drawn = reconstruction(model.decoder(seen.embedding), ecg, batch.lead_mask)
+        return {"loss": cox + self.config.reconstruction * drawn, "cox": cox.detach(), "drawn": drawn.detach()}
+
+
+def finetune(config: FinetuneConfig, people: People, run: Run) -> Finetuned:
+    """Trains on the training folds, chooses on the validation folds, and leaves the model in the run's folder."""
+    train, validate = chosen_rows(config, people), people.rows_in(config.folds.validate_on)
+    torch.manual_seed(config.fit.seed)
+    network = _encoder(config, people)
+    head = fit_head(network, people, train)
+    model = RiskModel(network, RiskHead(network.embedding_size, hidden=0, rate=config.head_dropout))
+    head.write_to(model.head)
+    head_c = validation_c(model, people, validate)
+    done = Finetuned(model.eval(), head, _HEAD_FIRST, head_c, head_c)
+    if config.stage is Stage.ALL:
+        done = _everything(config, people, train, validate, done, run)
+    save_model(run.folder / MODEL, done.model, config, people)
+    facts = {
+        "people": len(train), "events": int(people.outcomes.happened[train].sum()), "best_epoch": done.best_epoch,
+        SCORE: done.validation_c, "head_alone_c": done.head_c, "ridge": done.head.ridge, "label": people.label,
+    }  # fmt: skip
+    (run.folder / SUMMARY).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return done
+
+
+def chosen_rows(config: FinetuneConfig, people: People) -> Rows:
+    """The training rows, or a part of them with the wanted number of events and the same event rate."""
+    rows = people.rows_in(config.folds.train)
+    happened = people.outcomes.happened[rows]
+    if not happened.any():
+        raise FinetuneError(f"no event in the training folds {config.folds.train}")
+    wanted = config.labelled_events
+    if not wanted or wanted >= happened.sum():
+        return rows
+    chance = np.random.default_rng((config.fit.seed, 1))
+    events, others = chance.permutation(rows[happened]), chance.permutation(rows[~happened])
+    return np.sort(np.concatenate([events[:wanted], others[: round(len(others) * wanted / len(events))]]))
+
+
+def _encoder(config: FinetuneConfig, people: People) -> Network:
+    if not config.encoder:
+        return nets.build(config.network, people.recipe.input.samples)
+    network, about = pretrain.load_encoder(Path(config.encoder) / pretrain.ENCODER)
+    if about["recipe_digest"] != people.recipe.digest:
+        raise FinetuneError(f"the encoder was taught on the recipe {about['recipe']}, the people lie in another")
+    return network
+
+
+def target_of(people: People, rows: Rows) -> Target:
+    return Target(people.outcomes[rows], people.table["stratum"].to_numpy()[rows], people.patients[rows])
+
+
+def fit_head(network: Network, people: People, rows: Rows) -> CoxHead:
+    return cox_head.fit(embeddings(network, people, rows), target_of(people, rows))
+
+
+def _everything(
+    config: FinetuneConfig, people: People, train: Rows, validate: Rows, start: Finetuned, run: Run
+) -> Finetuned:
+    before = {name: value.clone() for name, value in start.model.state_dict().items()}
+    batches = RiskSets(people, train, config.batch_size, config.fit.seed, config.controls_per_event)
+    trained = _Trained(start.model, draws=config.reconstruction > 0)
+    options = config.fit.model_copy(update={"select": SCORE, "larger_is_better": True})
+
+    def score(model: _Trained) -> dict[str, float]:
+        return {SCORE: validation_c(model.risk, people, validate)}
+
+    fitted = fit(trained, batches, _Objective(config), options, run, score)
+    model = trained.risk.cpu().eval()
+    if fitted.best_score is None or fitted.best_score <= start.head_c:
+        model.load_state_dict(before)
+        return start
+    return Finetuned(model, start.head, fitted.best_epoch, fitted.best_score, start.head_c)
+
+
+@torch.no_grad()
+def log_hazards(model: RiskModel, people: People, rows: Rows) -> np.ndarray:
+    """Raw, as the exported graph gives them, of the given rows."""
+    model.eval()
+    device = next(model.parameters()).device
+    found = []
+    for start in range(0, len(rows), AT_ONCE):
+        batch = people.batch(rows[start : start + AT_ONCE])
+        found.append(model(batch.ecg.to(device), batch.lead_mask.to(device)).log_hazard.double().cpu().numpy())
+    return np.concatenate(found)
+
+
+def validation_c(model: RiskModel, people: People, rows: Rows) -> float:
+    """Harrell's C within each cohort, weighted by its events."""
+    log_hazard, outcomes = log_hazards(model, people, rows), people.outcomes[rows]
+    stratum = people.table["stratum"].to_numpy()[rows]
+    found, weights = [], []
+    for each in np.unique(stratum):
+        inside = np.flatnonzero(stratum == each)
+        if outcomes[inside].n_events:
+            found.append(harrell_c(outcomes[inside], log_hazard[inside]))
+            weights.append(outcomes[inside].n_events)
+    if not weights:
+        raise FinetuneError("no event in the validation folds: nothing can be chosen on them")
+    return float(np.average(found, weights=weights))
+
+
+def save_model(path: Path, model: RiskModel, config: FinetuneConfig, people: People) -> None:
+    """Weights with what is needed to build the model again and to refuse another recipe."""
+    network = model.network
+    about: dict[str, Any] = {
+        "network": network.config.to_dict() if isinstance(network, DualAttention) else config.network,
+        "recipe": config.recipe,
+        "recipe_digest": people.recipe.digest,
+        "folds": config.folds.model_dump(mode="json"),
+        "label": people.label,
+        "simulated": people.simulated,
+    }
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    path.write_bytes(save(state, metadata={"about": json.dumps(about)}))
+
+
+def load_model(path: Path) -> tuple[RiskModel, dict[str, Any]]:
+    with safe_open(path, framework="pt") as file:
+        about: dict[str, Any] = json.loads(file.metadata()["about"])
+    state = load_file(path)
+    told = about["network"]
+    if isinstance(told, str):
+        from model_training import recipe
+
+        network = nets.build(told, recipe.load(about["recipe"]).input.samples)
+    else:
+        network = DualAttention(DualAttentionConfig.from_dict(told))
+    model = RiskModel(network, RiskHead(network.embedding_size, hidden=0))
+    model.load_state_dict(state)
+    return model.eval(), about
