@@ -93,7 +93,7 @@ def probe_arms(
         raise typer.BadParameter(str(error)) from error
     absent = sorted(set(fold) - set(there))
     for written in compare.write(
-        compare.superclass_table(judged, stuff, absent), "python -m model_training probe", out
+        compare.superclass_table(judged, stuff, ways, absent), "python -m model_training probe", out
     ):
         console.print(str(written), highlight=False)
 

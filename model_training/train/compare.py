@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,14 +25,14 @@ from model_training.train.arms import Arm, PretrainConfig, PretrainError
 from model_training.train.loop import fit
 from model_training.train.material import AT_ONCE, Material, Rows, Shuffled
 from model_training.train.objective import Objective, Pretraining, shifted
-from model_training.train.pretrain import load_encoder
+from model_training.train.pretrain import SUMMARY, load_encoder
 from model_training.train.run import Run, revision
 
 Values = NDArray[np.float64]
 PROBE, TUNED, RESNET = "linear_probe", "fine_tuned", "resnet1d_wang"
 SHIFTS: Final = (-40, -20, 0, 20, 40)  # samples; a class does not hang on where the strip begins
 DRAWS: Final = 1_000
-COMPARED_WITH: Final = (Arm.RANDOM_FROZEN, Arm.RECONSTRUCTION)
+COMPARED_WITH: Final = (Arm.RANDOM_FROZEN.value, Arm.RECONSTRUCTION.value, RESNET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,14 @@ class Ways:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One arm, one way, one fold: scores (n, 5) of the fold's recordings."""
+    """One arm, one way, one fold: scores (n, 5) of the fold's recordings, and the passes that it took to get there."""
 
     arm: str
     way: str
     fold: int
     scores: Values
+    taught_epochs: int = 0
+    tuned_epochs: int = 0
 
 
 def judge_encoder(encoder: Path, material: Material, ways: Ways, folds: Sequence[int],
@@ -71,7 +73,11 @@ def judge_encoder(encoder: Path, material: Material, ways: Ways, folds: Sequence
     found = [] if arm == Arm.NONE else _probed(arm, network, material, config.folds.train, folds)
     if arm != Arm.RANDOM_FROZEN:
         found += _tuned(arm, network, material, config, folds, runs / arm)
-    return found
+    return [replace(each, taught_epochs=_epochs(encoder.parent)) for each in found]
+
+
+def _epochs(folder: Path) -> int:
+    return int(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["epochs"])
 
 
 def judge_resnet(material: Material, ways: Ways, folds: Sequence[int], runs: Path) -> list[Judged]:
@@ -95,8 +101,12 @@ def _tuned(arm: str, network: Network, material: Material, config: PretrainConfi
            folder: Path) -> list[Judged]:  # fmt: skip
     run = Run.open(folder, f'arm = "{arm}"\n' + config.model_dump_json(indent=1))
     model, rows = Pretraining(config, material, network), material.rows_in(config.folds.train)
-    fit(model, Shuffled(material, rows, config.batch_size, config.fit.seed), Objective(config), config.fit, run)
-    return [Judged(arm, TUNED, fold, classified(model, material, material.rows_in((fold,)))) for fold in folds]
+    batches = Shuffled(material, rows, config.batch_size, config.fit.seed)
+    epochs = fit(model, batches, Objective(config), config.fit, run).epochs
+    return [
+        Judged(arm, TUNED, fold, classified(model, material, material.rows_in((fold,))), tuned_epochs=epochs)
+        for fold in folds
+    ]
 
 
 @torch.no_grad()
@@ -115,26 +125,22 @@ def classified(model: Pretraining, material: Material, rows: Rows) -> Values:
 
 
 def superclass_table(
-    judged: Sequence[Judged], material: Material, absent: Sequence[int] = (), seed: int = 0
+    judged: Sequence[Judged], material: Material, ways: Ways, absent: Sequence[int] = (), seed: int = 0
 ) -> dict[str, Any]:
     """Macro AUROC with 95 % intervals over patients, each class, and differences from the controls, paired."""
-    by: dict[tuple[str, int], dict[str, Values]] = {}
+    others: dict[tuple[str, int], dict[str, Values]] = {}
     for each in judged:
-        by.setdefault((each.way, each.fold), {})[each.arm] = each.scores
-    rows = [
-        _row(way, fold, arm, scores, by[way, fold], material, seed)
-        for (way, fold), arms in by.items()
-        for arm, scores in arms.items()
-    ]
+        others.setdefault((each.way, each.fold), {})[each.arm] = each.scores
+    rows = [_row(each, others[each.way, each.fold], material, seed) for each in judged]
     folds = sorted({each.fold for each in judged})
     counts = {str(fold): len(material.rows_in((fold,))) for fold in folds}
     counts |= {str(fold): 0 for fold in absent}
-    return {"revision": revision(), "draws": DRAWS, "recordings_by_fold": counts, "rows": rows}
+    about = {"revision": revision(), "draws": DRAWS, "train_folds": ways.taught.folds.train}
+    return about | {"recordings_by_fold": counts, "rows": rows}
 
 
-def _row(way: str, fold: int, arm: str, scores: Values, others: Mapping[str, Values], material: Material,
-         seed: int) -> dict[str, Any]:  # fmt: skip
-    at = material.rows_in((fold,))
+def _row(judged: Judged, others: Mapping[str, Values], material: Material, seed: int) -> dict[str, Any]:
+    scores, at = judged.scores, material.rows_in((judged.fold,))
     labels, patients = material.superclass[at], material.patients[at].astype(str)
 
     def figure(chosen: Values) -> Any:
@@ -144,21 +150,23 @@ def _row(way: str, fold: int, arm: str, scores: Values, others: Mapping[str, Val
     against = {
         control: asdict(bootstrap.paired(figure(scores), figure(others[control]), patients, seed, DRAWS))
         for control in COMPARED_WITH
-        if control in others and control != arm
+        if control in others and control != judged.arm
     }
     classes = {
         name: probe.macro_auroc(labels[:, k : k + 1], scores[:, k : k + 1]) for k, name in enumerate(SUPERCLASSES)
     }
-    return {"arm": arm, "way": way, "fold": fold, "macro_auroc": asdict(found), "classes": classes, "against": against}
+    about = {name: getattr(judged, name) for name in ("arm", "way", "fold", "taught_epochs", "tuned_epochs")}
+    return about | {"macro_auroc": asdict(found), "classes": classes, "against": against}
 
 
 def to_markdown(table: Mapping[str, Any], command: str) -> str:
     """The table as people read it; folds that were not there are said to be absent."""
     lines = [
         "# Pretraining arms on the PTB-XL superclasses", "",
-        f"Made by `{command}` at revision `{table['revision'][:12]}`. Trained on folds 1 to 8. Macro AUROC over"
+        f"Made by `{command}` at revision `{table['revision'][:12]}`. Trained on folds"
+        f" {', '.join(map(str, table['train_folds']))}. Macro AUROC over"
         f" {', '.join(SUPERCLASSES)}, 95 % intervals from {table['draws']} draws of patients; a difference is paired on"
-        " the same draws.", "",
+        " the same draws. Epochs are those of pretraining and of fine-tuning.", "",
         "Recordings: "
         + ", ".join(f"fold {fold}: {n or 'not in these data'}" for fold, n in table["recordings_by_fold"].items())
         + ".", "",
@@ -172,10 +180,11 @@ def to_markdown(table: Mapping[str, Any], command: str) -> str:
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     controls = [control for control in COMPARED_WITH if any(control in row["against"] for row in rows)]
-    head = ["fold", "arm", "macro AUROC (95 %)", *SUPERCLASSES, *(f"minus {control.value}" for control in controls)]
+    head = ["fold", "arm", "epochs", "macro AUROC (95 %)", *SUPERCLASSES, *(f"minus {control}" for control in controls)]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
-        cells = [str(row["fold"]), row["arm"], str(Estimate(**row["macro_auroc"]))]
+        epochs = f"{row['taught_epochs']} + {row['tuned_epochs']}"
+        cells = [str(row["fold"]), row["arm"], epochs, str(Estimate(**row["macro_auroc"]))]
         cells += [f"{row['classes'][name]:.3f}" for name in SUPERCLASSES]
         cells += [_difference(row["against"].get(control)) for control in controls]
         lines.append("| " + " | ".join(cells) + " |")

@@ -187,14 +187,16 @@ def test_the_table_compares_arms(small_net: Path, tmp_path: Path) -> None:
         ("none", "fine_tuned"), ("random_frozen", "linear_probe"), ("classification", "linear_probe"),
         ("classification", "fine_tuned"), ("resnet1d_wang", "fine_tuned"),
     }  # fmt: skip
-    json_path, text_path = compare.write(compare.superclass_table(judged, stuff, (10,)), "the command", tmp_path / "t")
+    json_path, text_path = compare.write(
+        compare.superclass_table(judged, stuff, tune, (10,)), "the command", tmp_path / "t"
+    )
     rows = json.loads(json_path.read_text())["rows"]
     probed = next(row for row in rows if row["arm"] == "classification" and row["way"] == "linear_probe")
     difference = probed["against"]["random_frozen"]
     assert difference["low"] <= difference["value"] <= difference["high"]
     text = text_path.read_text()
     assert "fold 10: not in these data" in text
-    assert "| 4 | resnet1d_wang | " in text
+    assert "| 4 | resnet1d_wang | 0 + 1 | " in text
     with pytest.raises(PretrainError, match="they cannot judge it"):
         compare.judge_encoder(tmp_path / "none" / pretrain.ENCODER, stuff, tune, (3,), tmp_path / "tuned")
 
