@@ -37,7 +37,7 @@ FEATURES: Final = (
     "ectopic_share",
 )
 
-# What the trees are asked for, and the findings made common enough to learn from. None of it knows fold 9.
+# What the trees are asked for, and the findings made common enough to learn from.
 CODES: Final = ("CLBBB", "CRBBB", "AFIB", "LVH")
 ENRICHED: Final[Mapping[str, float]] = MappingProxyType(
     {
