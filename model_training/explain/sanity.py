@@ -1,0 +1,247 @@
+"""Would the map look the same if the model had learned nothing; is the attention used; does the map hold still."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ecg.contract import Contract, MapKind
+from ecg.leads import INDEPENDENT, INDEX, LEADS, LIMB, PRECORDIAL
+from ecg.predictor import Inference, RawMaps
+from model_training.explain import measures
+from model_training.explain.subject import (
+    Array,
+    Bools,
+    Model,
+    Samples,
+    Subject,
+    infer,
+    log_hazards,
+    maps_of,
+    spread,
+    stacked,
+)
+from model_training.export import Served
+from model_training.nets.dual_attention import DualAttention
+from model_training.nets.heads import RiskHead
+from model_training.nets.random_encoder import RandomEncoder
+from model_training.nets.risk_model import RiskModel
+from model_training.survival.bootstrap import Estimate
+
+# From the answer down to the signal; each step keeps what the steps before it destroyed.
+CASCADE: Final = ("head", "network.read_out", "network.temporal_attention", "network.lead_attention",
+                  "network.to_lead", "network.encoder")  # fmt: skip
+SHIFTS_MS: Final = (10, 20, 50)
+NOISE_MV: Final = 0.02
+_SEED: Final = 77
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """A network with its weights, answering like the served artefact."""
+
+    model: RiskModel
+    contract: Contract
+
+    def infer_batch(self, tensors: Samples, lead_masks: Bools, *, maps: bool = True) -> list[Inference]:
+        served = Served(self.model, self.contract.output)
+        with torch.no_grad():
+            found = served(torch.from_numpy(tensors), torch.from_numpy(lead_masks.astype(np.float32)))
+        hazard, risk, embedding, *rest = (each.detach().numpy() for each in found)
+        return [
+            Inference(float(hazard[i]), risk[i], embedding[i], RawMaps(*(each[i] for each in rest)) if rest else None)
+            for i in range(len(tensors))
+        ]
+
+
+def randomised(model: RiskModel, steps: int, subjects: Sequence[Subject]) -> RiskModel:
+    """A copy whose first `steps` parts of CASCADE are as an untaught network has them; its norms see the records."""
+    assert isinstance(model.network, DualAttention)
+    torch.manual_seed(_SEED)
+    fresh = DualAttention(model.network.config)
+    untaught = RiskModel(fresh, RiskHead(fresh.embedding_size, hidden=0)).state_dict()
+    state = copy.deepcopy(model.state_dict())
+    for name in state:
+        if name.startswith(tuple(f"{part}." for part in CASCADE[:steps])):
+            state[name] = untaught[name]
+    changed = copy.deepcopy(model)
+    changed.load_state_dict(state)
+    _settle(changed, subjects)
+    return changed.eval()
+
+
+@torch.no_grad()
+def _settle(model: RiskModel, subjects: Sequence[Subject]) -> None:
+    """Running means as the changed weights give them: else every share is the offset of a mean that no longer holds."""
+    tensors, masks = (torch.from_numpy(each.astype(np.float32)) for each in stacked(subjects))
+    grads = [(each, each.requires_grad) for each in model.network.parameters()]
+    RandomEncoder(model.network).settle(tensors, masks)
+    for each, before in grads:
+        each.requires_grad_(before)
+    embedding = model.network(tensors, masks).embedding
+    norm = model.head.norm
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.copy_(embedding.mean(dim=0))
+    norm.running_var.copy_(embedding.var(dim=0).clamp(min=1e-6))
+
+
+def cascade(model: RiskModel, contract: Contract, subjects: Sequence[Subject], kind: MapKind) -> dict[str, float]:
+    """Mean rank correlation of the map with that of the taught network, after each step of the cascade."""
+    known = maps_of(Weights(model, contract), subjects, kind)
+    found = {}
+    for step, part in enumerate(CASCADE, start=1):
+        drawn = maps_of(Weights(randomised(model, step, subjects), contract), subjects, kind)
+        found[part] = float(np.mean([measures.rank_correlation(a, b) for a, b in zip(known, drawn, strict=True)]))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """The same network with other attention: how far the risk moves, in SD, and how alike the answers stay."""
+
+    moved_sd: Estimate
+    correlation: float
+    loss_of_c: float | None
+
+
+def exchanged_attention(
+    model: RiskModel, contract: Contract, subjects: Sequence[Subject], truth: Array | None = None
+) -> dict[str, Exchanged]:
+    """Attention pooling made even, and handed on to the next person. Only where the embedding adds up."""
+    tensors, masks = (torch.from_numpy(each.astype(np.float32)) for each in stacked(subjects))
+    with torch.no_grad():
+        judged = model(tensors, masks)
+    share = judged.seen.share
+    if share is None:
+        return {}
+    usable = masks[:, :, None, None].expand_as(share.weight)
+    even = usable / usable.sum(dim=(1, 2), keepdim=True)
+    intact, unit = judged.log_hazard.double().numpy(), spread(contract)
+    found = {}
+    for name, weight in (("uniform", even), ("another person's", share.weight.roll(1, dims=0))):
+        with torch.no_grad():
+            answer = model.head(_pooled(weight, share.content, share.projection)).double().numpy()
+        loss = None
+        if truth is not None:
+            loss = measures.concordance(intact, truth) - measures.concordance(answer, truth)
+        found[name] = Exchanged(
+            measures.mean_interval(np.abs(answer - intact) / unit),
+            measures.rank_correlation_signed(intact, answer),
+            loss,
+        )
+    return found
+
+
+def _pooled(weight: Tensor, content: Tensor, projection: Tensor) -> Tensor:
+    """embedding (batch, heads * each) = sum over leads and tokens of weight * projection * content."""
+    summary = torch.einsum("blth,bltc->blhc", weight, content)
+    return torch.einsum("blhc,lhce->bhe", summary, projection).flatten(1)
+
+
+def stability(model: Model, subjects: Sequence[Subject], kind: MapKind) -> dict[str, float]:
+    """Rank correlation of the map with itself after a shift in time (moved back) and after 20 microvolts of noise."""
+    known, contract = maps_of(model, subjects, kind), model.contract
+    chance = np.random.default_rng(_SEED)
+    noisy = [
+        replace(each, tensor=each.tensor + NOISE_MV * chance.standard_normal(each.tensor.shape, dtype=np.float32))
+        for each in subjects
+    ]
+    found = {f"noise of {NOISE_MV * 1000:g} uV": _alike(known, maps_of(model, noisy, kind))}
+    for shift_ms in SHIFTS_MS:
+        by = max(1, round(shift_ms * contract.input.sampling_rate_hz / 1000))
+        moved = [replace(each, tensor=_shifted(each.tensor, by)) for each in subjects]
+        back = by * 1000 / contract.input.sampling_rate_hz / contract.explanation.token_step_ms
+        drawn = maps_of(model, moved, kind)
+        found[f"shift of {shift_ms} ms"] = _alike(known, _moved_back(drawn, back))
+    return found
+
+
+def _shifted(tensor: Samples, by: int) -> Samples:
+    held = np.repeat(tensor[:, :1], by, axis=1)
+    return np.ascontiguousarray(np.concatenate([held, tensor[:, :-by]], axis=1))
+
+
+def _moved_back(drawn: Array, tokens: float) -> Array:
+    """A map of cells lies on the shifted grid: what was in one cell is now spread over it and the next."""
+    at = np.arange(drawn.shape[-1])
+    return np.apply_along_axis(lambda row: np.interp(at + tokens, at, row), -1, drawn)
+
+
+def _alike(first: Array, second: Array) -> float:
+    return float(np.mean([measures.rank_correlation(a, b) for a, b in zip(first, second, strict=True)]))
+
+
+@dataclass(frozen=True, slots=True)
+class LeadShapley:
+    """`by_lead`: mean absolute Shapley value of each independent lead, in SD. `agreement`: rank correlation with the
+    lead weights, the six limb leads as one."""
+
+    by_lead: dict[str, float]
+    agreement: dict[str, float]
+
+
+def lead_shapley(model: Model, subjects: Sequence[Subject], kinds: Sequence[MapKind]) -> LeadShapley:
+    """Exact, over all 256 coalitions of the eight independent leads; III and aV* are there when both I and II are.
+
+    Nobody at all is worth the mean answer. I and II carry the limb plane, whose four other leads are linear in them.
+    """
+    values = np.stack([_shapley(model, each) for each in subjects]) / spread(model.contract)
+    planes = np.concatenate([np.abs(values[:, :2].sum(axis=1, keepdims=True)), np.abs(values[:, 2:])], axis=1)
+    agreement = {}
+    for kind in kinds:
+        weights = _plane_weights(np.abs(maps_of(model, subjects, kind)).sum(axis=2))
+        agreement[kind.value] = float(
+            np.mean([measures.rank_correlation_signed(a, b) for a, b in zip(planes, weights, strict=True)])
+        )
+    return LeadShapley(dict(zip(INDEPENDENT, np.abs(values).mean(axis=0).tolist(), strict=True)), agreement)
+
+
+def _plane_weights(by_lead: Array) -> Array:
+    limb = by_lead[:, [INDEX[name] for name in LIMB]].sum(axis=1, keepdims=True)
+    return np.concatenate([limb, by_lead[:, [INDEX[name] for name in PRECORDIAL]]], axis=1)
+
+
+def _shapley(model: Model, of: Subject) -> Array:
+    players = len(INDEPENDENT)
+    coalitions = [each for size in range(1, players + 1) for each in itertools.combinations(range(players), size)]
+    masks = np.stack([_present(each) & of.lead_mask for each in coalitions])
+    heard = masks.any(axis=1)
+    nobody = model.contract.output.calibration.center
+    answers = np.full(len(coalitions), nobody)
+    answers[heard] = log_hazards(model, np.repeat(of.tensor[None], int(heard.sum()), axis=0), masks[heard])
+    worth = {frozenset(each): value for each, value in zip(coalitions, answers.tolist(), strict=True)}
+    worth[frozenset()] = nobody
+    return np.array([_share(worth, player, players) for player in range(players)])
+
+
+def _present(coalition: tuple[int, ...]) -> Bools:
+    names = {INDEPENDENT[player] for player in coalition}
+    limb = {"I", "II"} <= names
+    return np.array([name in names or (limb and name in LIMB) for name in LEADS])
+
+
+def _share(worth: dict[frozenset[int], float], player: int, players: int) -> float:
+    """phi_i = sum over S without i of |S|! (n - |S| - 1)! / n! * (v(S + i) - v(S))."""
+    total = 0.0
+    for without, value in worth.items():
+        if player not in without:
+            size = len(without)
+            weight = math.factorial(size) * math.factorial(players - size - 1) / math.factorial(players)
+            total += weight * (worth[without | {player}] - value)
+    return total
+
+
+def infers_alike(model: Model, weights: RiskModel, subjects: Sequence[Subject]) -> float:
+    """The largest difference of log-hazard between the artefact and the weights that it is said to come from."""
+    served = np.array([each.log_hazard for each in infer(model, *stacked(subjects))])
+    own = np.array([each.log_hazard for each in infer(Weights(weights, model.contract), *stacked(subjects))])
+    return float(np.abs(served - own).max())
