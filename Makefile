@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check bench load lock secrets sbom clean
+.PHONY: help setup serve test check bench load fuzz lock secrets sbom clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -42,6 +42,9 @@ bench: $(VENV)/.dev  ## measure what the speed claims rest on
 
 load: $(VENV)/.dev  ## a bounded load run on loopback with pass/fail limits (LOAD_USERS, LOAD_SECONDS)
 	tests/load/run.sh
+
+fuzz: $(VENV)/.dev  ## fuzz every format, the signal path and the web door (FUZZ_MINUTES); counts go to tests/fuzz/README.md
+	$(BIN)/python -m tests.fuzz.run --minutes $(or $(FUZZ_MINUTES),10)
 
 lock: $(VENV)/.dev  ## pin every dependency anew from pyproject.toml
 	$(LOCK) --generate-hashes -o requirements/service.txt

@@ -70,6 +70,8 @@ class _Leads:
     notes: list[str]
 
 
+# Numbers beyond single precision become infinite on the way, and the check at its end refuses those.
+@np.errstate(over="ignore", invalid="ignore")
 def _harmonised(waveform: Waveform, source: Source, median_beat: TwelveLead | None) -> TwelveLead:
     _require_rate(waveform.sampling_rate_hz)
     to_mv = _mv_per(waveform.unit)

@@ -54,6 +54,8 @@ def clipped(samples_mv: Samples, rate_hz: float) -> Values:
     A run is three samples, or two where samples lie far apart.
     """
     run = 3 if rate_hz >= _DENSE_HZ else 2
+    if samples_mv.shape[1] < run:
+        return np.zeros(samples_mv.shape[0])
     highest, lowest = samples_mv.max(axis=1, keepdims=True), samples_mv.min(axis=1, keepdims=True)
     shares = []
     for rail in (highest, lowest):
@@ -81,6 +83,8 @@ def noise(samples_mv: Samples, beats: Beats, rate_hz: float) -> Values:
     """
     # One sample in three says as much as all of them.
     signal_mv, step = (beats.signal_mv, 3) if rate_hz >= _DENSE_HZ else (samples_mv, 1)
+    if signal_mv.shape[1] < 3:
+        return np.zeros(signal_mv.shape[0])
     middle = signal_mv[:, 1:-1:step]
     rough = np.abs(middle - 0.5 * (signal_mv[:, :-2:step] + signal_mv[:, 2::step]))
     rank = rough.shape[1] // 2

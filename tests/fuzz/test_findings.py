@@ -1,0 +1,35 @@
+"""What fuzzing found, each as a law of its own; the very bytes lie in the corpus as `found-*`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ecg import harmonise
+from ecg.errors import EcgError, UnitsUnknown
+from ecg.leads import LEADS
+from ecg.recording import Recording, Unit, Waveform
+from tests.ecg.hearts import normal_mv
+from tests.fuzz import signals
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("rate_hz", [50.0, 500.0, 20_000.0])
+def test_a_handful_of_samples_is_refused(n_samples: int, rate_hz: float) -> None:
+    """Too little signal for any check is a refusal that names the quality; it was an IndexError, and so a 500."""
+    samples = np.asarray(normal_mv(72.0), np.float32)[:, 300 : 300 + n_samples]
+    recording = Recording("fuzz", Waveform(LEADS, samples, rate_hz, Unit.MILLIVOLT))
+    with pytest.raises(EcgError):
+        signals.judged(recording, require=True)
+
+
+@pytest.mark.parametrize("value", [3e38, -3e38, np.inf, -np.inf])
+@pytest.mark.parametrize("unit", [Unit.VOLT, Unit.MILLIVOLT])
+def test_numbers_beyond_single_precision_are_refused_quietly(value: float, unit: Unit) -> None:
+    """Volts that overflow as millivolts are refused as no unit's, without a warning on the way."""
+    samples = np.asarray(normal_mv(72.0), np.float32).copy()
+    samples[:, 40] = value
+    keep = [row for row, name in enumerate(LEADS) if name != "III"]  # so that one is derived too
+    names = tuple(LEADS[row] for row in keep)
+    with pytest.raises(UnitsUnknown):
+        harmonise.to_twelve(Recording("fuzz", Waveform(names, samples[keep], 500.0, unit)))
