@@ -40,6 +40,11 @@ class Place:
         return words[0]
 
 
+def leading() -> bool:
+    """This process writes the files: torchrun's first, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def device_named(name: str) -> torch.device:
     """`auto` takes a GPU where there is one."""
     if name == "auto":

@@ -19,6 +19,7 @@ from model_training.train.arms import PretrainConfig, PretrainError
 from model_training.train.loop import fit
 from model_training.train.material import Material, Rows, Shuffled
 from model_training.train.objective import Objective, Pretraining
+from model_training.train.place import leading
 from model_training.train.run import Run
 
 ENCODER, SUMMARY = "encoder.safetensors", "summary.json"
@@ -51,8 +52,9 @@ def pretrain(
         done = _trained(config, material, rows, network, run, score)
     else:
         done = _untrained(network, material, rows)
-    save_encoder(run.folder / ENCODER, done.network, config, material.recipe_digest)
-    _summarise(run, config, len(rows), done)
+    if leading():
+        save_encoder(run.folder / ENCODER, done.network, config, material.recipe_digest)
+        _summarise(run, config, len(rows), done)
     return done
 
 

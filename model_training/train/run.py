@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 import torch
 
 import ecg
+from model_training.train.place import leading
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONFIG, METRICS, ABOUT = "config.toml", "metrics.jsonl", "about.json"
@@ -37,8 +38,9 @@ class Run:
         path = folder / CONFIG
         if path.is_file() and path.read_text(encoding="utf-8") != config:
             raise RunError(f"{folder} holds a run of another configuration: give another folder or remove it")
-        path.write_text(config, encoding="utf-8")
-        if not (folder / ABOUT).is_file():
+        if leading() and not path.is_file():
+            path.write_text(config, encoding="utf-8")
+        if leading() and not (folder / ABOUT).is_file():
             (folder / ABOUT).write_text(json.dumps(about(), indent=2) + "\n", encoding="utf-8")
         return cls(folder, board)
 
