@@ -65,7 +65,7 @@ class People:
     @property
     def measured(self) -> NDArray[np.float64]:
         """What the core measures on each ECG, NaN where it is not measurable."""
-        columns = [name for name in self.table.columns if name.startswith(_MEASURED)]
+        columns = [name for name in self.table.select_dtypes("number").columns if name.startswith(_MEASURED)]
         return np.asarray(self.table[columns].to_numpy(dtype=np.float64))
 
     def rows_in(self, folds: Sequence[int]) -> Rows:
