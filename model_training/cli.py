@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from model_training.commands import cohorts, pretrain, simulate
+from model_training.commands import cohorts, explain, pretrain, simulate
 
 app = typer.Typer(
     name="model_training",
@@ -16,3 +16,4 @@ app = typer.Typer(
 cohorts.register(app)
 pretrain.register(app)
 simulate.register(app)
+explain.register(app)
