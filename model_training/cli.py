@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from model_training.commands import cohorts, explain, pretrain, simulate
+from model_training.commands import cohorts, explain, pretrain, risk, robustness, simulate
 
 app = typer.Typer(
     name="model_training",
@@ -15,5 +15,7 @@ app = typer.Typer(
 )
 cohorts.register(app)
 pretrain.register(app)
+risk.register(app)
 simulate.register(app)
 explain.register(app)
+robustness.register(app)

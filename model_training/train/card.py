@@ -1,4 +1,4 @@
-"""The model card and the evaluation report: Markdown, HTML and figures, made from what was measured and nothing else."""
+"""The model card and the evaluation report: Markdown, HTML and figures, made from what was measured alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from model_training.data.cohort import SIMULATED
 from model_training.train.evaluate import told
 
 NOT_REPORTED: Final = "NOT REPORTED"
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}"
+    "td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:left}svg{max-width:100%;height:auto}"
+)
 
 
 def card(contract: Contract, evaluations: Sequence[dict[str, Any]]) -> str:
@@ -28,7 +32,7 @@ def card(contract: Contract, evaluations: Sequence[dict[str, Any]]) -> str:
         "",
         "| | |",
         "|---|---|",
-        f"| input | {contract.input.samples} samples at {contract.input.sampling_rate_hz:g} Hz, {contract.input.view.value}, mV |",
+        f"| input | {_input(contract)} |",
         f"| horizons | {', '.join(f'{each.years:g} y' for each in contract.output.horizons)} |",
         f"| trained on | {'; '.join(facts.training_data)} |",
         f"| made by | `{facts.command}` |",
@@ -37,18 +41,18 @@ def card(contract: Contract, evaluations: Sequence[dict[str, Any]]) -> str:
         "",
     ]
     for each in evaluations:
-        lines += _evaluation(each)
+        lines += evaluation_lines(each)
     lines += _explanations(contract)
     lines += _checklists(contract, evaluations)
     return "\n".join(lines)
 
 
-def _evaluation(found: dict[str, Any]) -> list[str]:
+def evaluation_lines(found: dict[str, Any]) -> list[str]:
     lines = [
         f"## Held-out people: {found['label']}",
         "",
-        f"{found['n']} recordings of {found['patients']} people, {found['events']} with heart failure, {found['deaths']} died before.",
-        "Intervals are 95 %, over resampled patients.",
+        f"{found['n']} recordings of {found['patients']} people, {found['events']} with heart failure, {found['deaths']}",
+        "died before. Intervals are 95 %, over resampled patients.",
         "",
         "| | |",
         "|---|---|",
@@ -61,11 +65,7 @@ def _evaluation(found: dict[str, Any]) -> list[str]:
         "",
         "| years | AUC | observed | mean risk | O/E | slope | ICI | Brier |",
         "|---|---|---|---|---|---|---|---|",
-        *(
-            f"| {each['years']:g} | {told(each['auc'])} | {each['observed']:.4f} | {each['mean_risk']:.4f} |"
-            f" {each['observed_over_expected']:.2f} | {each['calibration_slope']:.2f} | {each['ici']:.4f} | {each['brier']:.4f} |"
-            for each in found["horizons"]
-        ),
+        *(_horizon(each) for each in found["horizons"]),
         "",
     ]
     if oracle := found.get("oracle"):
@@ -80,16 +80,28 @@ def _evaluation(found: dict[str, Any]) -> list[str]:
             "",
         ]
     lines += ["| subgroup | n | events | Harrell's C |", "|---|---|---|---|"]
-    lines += [
-        f"| {each['group']} | {each['n']} | {each['events']} | {told(each['harrell_c']) if each['harrell_c'] else 'too few events'} |"
-        for each in found["subgroups"]
-    ]
+    for each in found["subgroups"]:
+        c = told(each["harrell_c"]) if each["harrell_c"] else "too few events"
+        lines.append(f"| {each['group']} | {each['n']} | {each['events']} | {c} |")
     return [*lines, ""]
+
+
+def _input(contract: Contract) -> str:
+    facts = contract.input
+    return f"{facts.samples} samples at {facts.sampling_rate_hz:g} Hz, {facts.view.value}, mV"
+
+
+def _horizon(each: dict[str, Any]) -> str:
+    numbers = ("observed", "mean_risk", "observed_over_expected", "calibration_slope", "ici", "brier")
+    digits = (4, 4, 2, 2, 4, 4)
+    cells = [f"{each[name]:.{places}f}" for name, places in zip(numbers, digits, strict=True)]
+    return f"| {each['years']:g} | {told(each['auc'])} | {' | '.join(cells)} |"
 
 
 def _oracle(found: dict[str, Any]) -> list[str]:
     return [
-        f"Against the truth ({SIMULATED}; heart failure by {found['horizon_years']:g} years, incidence {found['incidence']:.2%}):",
+        f"Against the truth ({SIMULATED}; heart failure by {found['horizon_years']:g} years, incidence"
+        f" {found['incidence']:.2%}):",
         "",
         "| | C |",
         "|---|---|",
@@ -126,34 +138,29 @@ def _explanations(contract: Contract) -> list[str]:
 def _checklists(contract: Contract, evaluations: Sequence[dict[str, Any]]) -> list[str]:
     """Items of TRIPOD+AI (Collins et al. 2024) and of the CHAI model card that this page can and cannot answer."""
     first = evaluations[0] if evaluations else {}
-    calibrated = bool(first.get("horizons"))
+    facts = contract.model
+    size = f"{first.get('n', NOT_REPORTED)} held-out recordings, {first.get('events', NOT_REPORTED)} events"
     items = [
-        ("TRIPOD+AI 5, data sources", "; ".join(contract.model.training_data)),
-        ("TRIPOD+AI 6, participants", contract.model.population),
-        ("TRIPOD+AI 8, outcome", f"incident heart failure, {SIMULATED}" if contract.model.simulated_outcomes else "incident heart failure"),
+        ("TRIPOD+AI 5, data sources", "; ".join(facts.training_data)),
+        ("TRIPOD+AI 6, participants", facts.population),
+        ("TRIPOD+AI 8, outcome", "incident heart failure" + (f", {SIMULATED}" if facts.simulated_outcomes else "")),
         ("TRIPOD+AI 9, predictors", "one resting 12-lead ECG; neither age nor sex"),
-        ("TRIPOD+AI 10, sample size", f"{first.get('n', NOT_REPORTED)} held-out recordings, {first.get('events', NOT_REPORTED)} events"),
-        ("TRIPOD+AI 11, missing data", "leads below the quality limits are masked; the contract states how many may be"),
+        ("TRIPOD+AI 10, sample size", size),
+        ("TRIPOD+AI 11, missing data", "poor leads are masked, as many as the contract allows"),
         ("TRIPOD+AI 12, analysis", "Cox partial likelihood within cohorts; choices on validation folds alone"),
-        ("TRIPOD+AI 14, fairness", "sex and age bands above; ethnicity and income: " + NOT_REPORTED),
+        ("TRIPOD+AI 14, fairness", f"sex and age bands above; ethnicity and income: {NOT_REPORTED}"),
         ("TRIPOD+AI 23, performance", "above, with intervals" if evaluations else NOT_REPORTED),
-        ("TRIPOD+AI 23, calibration", "above" if calibrated else NOT_REPORTED),
-        ("TRIPOD+AI 24, external validation on real outcomes", NOT_REPORTED),
+        ("TRIPOD+AI 23, calibration", "above" if first.get("horizons") else NOT_REPORTED),
+        ("TRIPOD+AI 24, validation on real outcomes", NOT_REPORTED),
         ("CHAI, developer and contact", "the project's repository"),
         ("CHAI, regulatory status", "none: no medical device"),
-        ("CHAI, out-of-scope use", ", ".join(contract.model.contraindications)),
-        ("CHAI, known risks", "risks of people unlike the reference population; flagged by distance, not excluded"),
-        ("CHAI, maintenance and monitoring", "drift of the score against the contract's percentiles, in the service's metrics"),
+        ("CHAI, out-of-scope use", ", ".join(facts.contraindications)),
+        ("CHAI, known risks", "people unlike the reference population: flagged by distance, not excluded"),
+        ("CHAI, monitoring", "drift of the score against the contract's percentiles, in the service's metrics"),
         ("CHAI, clinical outcome evidence", NOT_REPORTED),
-    ]  # fmt: skip
-    return [
-        "## Reporting items",
-        "",
-        "| item | answer |",
-        "|---|---|",
-        *(f"| {name} | {text} |" for name, text in items),
-        "",
     ]
+    rows = [f"| {name} | {text} |" for name, text in items]
+    return ["## Reporting items", "", "| item | answer |", "|---|---|", *rows, ""]
 
 
 def figures(found: dict[str, Any], folder: Path) -> list[Path]:
@@ -203,8 +210,8 @@ def as_html(markdown: str, title: str, pictures: Iterable[Path]) -> str:
             table = []
         body.append(_block(line))
     body += [f"<figure>{path.read_text()[path.read_text().index('<svg') :]}</figure>" for path in pictures]
-    style = "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:left}svg{max-width:100%;height:auto}"
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title><style>{style}</style>{"".join(body)}</html>\n'
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
+    return f'<!doctype html><html lang="en">{head}{"".join(body)}</html>\n'
 
 
 def _block(line: str) -> str:
