@@ -71,6 +71,9 @@ def probe_arms(
     ],
     out: Annotated[Path, typer.Option(help="Where the table goes: OUT.json and OUT.md.")],
     work: Annotated[Path, typer.Option(help="Where fine-tuning keeps its runs; a killed probe goes on there.")],
+    only_probe: Annotated[
+        list[Path] | None, typer.Option(help="A run that is probed and not fine-tuned; once for each.")
+    ] = None,
     fold: Annotated[list[int], typer.Option(help="A fold to judge on, never learned from.")] = [9, 10],  # noqa: B006
     cache: Cache = Path("data/prepared"),
     workers: Workers = 2,
@@ -86,7 +89,9 @@ def probe_arms(
         stuff = load_material(path, ways.taught, cache, workers)
         there = [each for each in sorted(set(fold)) if len(stuff.rows_in((each,)))]
         judged = [
-            each for folder in run for each in compare.judge_encoder(folder / room.ENCODER, stuff, ways, there, work)
+            each
+            for folder, tune in [(each, True) for each in run] + [(each, False) for each in only_probe or []]
+            for each in compare.judge_encoder(folder / room.ENCODER, stuff, ways, there, work, tune)
         ]
         judged += compare.judge_resnet(stuff, ways, there, work) if resnet else []
     except (CohortError, EncoderError, RunError, arms.PretrainError, recipes.RecipeError) as error:

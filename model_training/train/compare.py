@@ -59,7 +59,7 @@ class Judged:
 
 
 def judge_encoder(encoder: Path, material: Material, ways: Ways, folds: Sequence[int],
-                  runs: Path) -> list[Judged]:  # fmt: skip
+                  runs: Path, tune: bool = True) -> list[Judged]:  # fmt: skip
     """The linear probe of an encoder as it is, and the classifier that it becomes; a frozen one is not tuned."""
     network, about = load_encoder(encoder)
     if about["recipe_digest"] != material.recipe_digest:
@@ -71,7 +71,7 @@ def judge_encoder(encoder: Path, material: Material, ways: Ways, folds: Sequence
     if learned := set(config.folds.train) & set(folds):
         raise PretrainError(f"folds {sorted(learned)} are learned from: they cannot judge")
     found = [] if arm == Arm.NONE else _probed(arm, network, material, config.folds.train, folds)
-    if arm != Arm.RANDOM_FROZEN:
+    if tune and arm != Arm.RANDOM_FROZEN:
         found += _tuned(arm, network, material, config, folds, runs / arm)
     return [replace(each, taught_epochs=_epochs(encoder.parent)) for each in found]
 
