@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import zipfile
 import zlib
 from typing import Final
@@ -69,13 +70,17 @@ def xml_head(head: bytes) -> str:
     return plain.decode("latin-1") if _XML_START.match(plain) else ""
 
 
+# The library trusts an archive's fields: an entry without a name, or one cut short, breaks it in its own ways.
+_BROKEN_ZIP: Final = (zipfile.BadZipFile, zlib.error, struct.error, IndexError, KeyError)
+
+
 def unzip(data: bytes) -> dict[str, bytes]:
     """The regular files of an archive by their names, within bounds on count, size and ratio; no nested archives."""
     require_size(data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _members(archive, len(data))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError, RuntimeError) as error:
+    except (*_BROKEN_ZIP, EOFError, NotImplementedError, ValueError, OSError, RuntimeError) as error:
         raise Malformed("unreadable zip archive", where="the archive") from error
 
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
 from service.settings import Settings, load, share
+from service.wire import PatientProtocol
 
 
 def main() -> int:
@@ -58,7 +59,7 @@ def _config(settings: Settings) -> uvicorn.Config:
     # h11 ignores an offer of HTTP/2, which Java's client makes with each request; httptools loses the body behind it.
     return uvicorn.Config(
         "service.app:from_environment", factory=True, host=settings.host, port=settings.port,
-        workers=settings.workers, loop="uvloop", http="h11", ws="none", lifespan="on",
+        workers=settings.workers, loop="uvloop", http=PatientProtocol, ws="none", lifespan="on",
         log_config=None, access_log=False, server_header=False, root_path=settings.root_path,
         proxy_headers=True, forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=settings.shutdown_timeout_s, timeout_keep_alive=75,

@@ -42,7 +42,8 @@ class Rate:
     """The generic cell rate algorithm: a caller's whole state is the time at which its bucket will be full again.
 
     That one number lies in a file shared by all workers, so that a caller's rate is the same whoever answers.
-    Callers whose hashes collide (1 in 65,536) share a bucket.
+    Callers whose hashes collide (1 in 65,536) share a bucket. The time is the machine's since its start, the same for
+    every process, so that setting the clock neither frees nor locks out anybody.
     """
 
     def __init__(self, path: Path, per_minute: float, burst: int) -> None:
@@ -57,7 +58,7 @@ class Rate:
         offset = _SLOT_BYTES * (int.from_bytes(hashlib.sha256(caller.encode()).digest()[:4], "big") % _SLOTS)
         fcntl.lockf(self._file, fcntl.LOCK_EX, _SLOT_BYTES, offset)
         try:
-            wait_s = self._take(offset, time.time())
+            wait_s = self._take(offset, time.monotonic())
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, _SLOT_BYTES, offset)
         if wait_s > 0:
@@ -66,6 +67,8 @@ class Rate:
     def _take(self, offset: int, now: float) -> float:
         """Seconds to wait, or 0 after taking one."""
         (full_at,) = struct.unpack_from("<d", self._cells, offset)
+        if full_at > now + self._slack_s + 2 * self._interval_s:
+            full_at = now  # fuller than it can be: the file is older than this machine's start
         start = max(now, full_at)
         if start - now > self._slack_s:
             return float(start - now - self._slack_s)

@@ -53,6 +53,7 @@ class Store:
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._writer: asyncio.Task[None] | None = None
         self._engine: AsyncEngine | None = None
+        self._failed = False  # the last attempt to write
 
     @property
     def engine(self) -> AsyncEngine:
@@ -102,11 +103,13 @@ class Store:
             return [from_row(row) for row in found]
 
     async def require_writable(self) -> None:
-        """A write that is taken back: the lock is taken and a row changed, nothing stays."""
+        """A write that changes nothing: the lock is taken and taken back; after a failure the write must go through,
+        since a full disk shows only then."""
         try:
             async with asyncio.timeout(self._timeout_s), self._writing() as connection:
                 await connection.execute(update(tables.head).values(id=1))
-                await connection.rollback()
+                await (connection.commit() if self._failed else connection.rollback())
+                self._failed = False
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             raise StoreUnavailable("the audit store cannot be written", retry_after_s=5) from error
 
@@ -130,7 +133,9 @@ class Store:
             try:
                 async with asyncio.timeout(2 * self._timeout_s):
                     outcomes = [*await self._commit(batch)]
+                self._failed = False
             except (SQLAlchemyError, OSError, TimeoutError) as error:
+                self._failed = True
                 outcomes = [_unavailable(error) for _ in batch]
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 _settle(waiting.done, outcome)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
-from ecg import harmonise
-from ecg.errors import EcgError, UnitsUnknown
+from ecg import formats, harmonise
+from ecg.errors import EcgError, Malformed, UnitsUnknown
 from ecg.leads import LEADS
 from ecg.recording import Recording, Unit, Waveform
 from tests.ecg.hearts import normal_mv
@@ -33,3 +36,17 @@ def test_numbers_beyond_single_precision_are_refused_quietly(value: float, unit:
     names = tuple(LEADS[row] for row in keep)
     with pytest.raises(UnitsUnknown):
         harmonise.to_twelve(Recording("fuzz", Waveform(names, samples[keep], 500.0, unit)))
+
+
+def test_an_archive_with_a_nameless_entry_is_refused() -> None:
+    """A zip entry whose name is empty is a broken archive; it was an IndexError of the library, and so a 500."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a", b"data")
+    named = buffer.getvalue()
+    local, central = named.index(b"PK\x03\x04"), named.index(b"PK\x01\x02")
+    nameless = bytearray(named)
+    nameless[local + 26 : local + 28] = nameless[central + 28 : central + 30] = b"\0\0"
+    del nameless[central + 46]
+    with pytest.raises(Malformed):
+        formats.read(bytes(nameless))
