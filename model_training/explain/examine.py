@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -115,6 +115,8 @@ def _pairs(found: Findings, model: Model, typical: Samples, weights: RiskModel |
     for change, some in seen.items():
         _scored(found, own, some)
         if change in pairs.JUDGED:
+            if whole := pairs.score_of_mask(some):
+                found.scores.append(whole)
             others = rivals.of_weights(weights, model.contract, typical) if weights is not None else {}
             _scored(found, others, some[: found.sizes.gradients])
             _scored(found, {"occlusion": rivals.Occlusion(model, typical)}, some[: found.sizes.occluded])
@@ -181,8 +183,6 @@ def _real(found: Findings, model: Model, cohort: Cohort) -> None:
 
 def plain(found: Findings) -> dict[str, Any]:
     """For JSON."""
-    from dataclasses import asdict
-
     told = asdict(found)
     told["kinds"] = {kind.value: each for kind, each in told["kinds"].items()}
     return told

@@ -43,6 +43,7 @@ REACTS_FROM_SD: Final = 0.1
 # A mask that covers more than this leaves no room for three times chance: its core is judged instead.
 WIDEST_MASK: Final = 1 / 3
 DOSES: Final = (0.25, 0.5, 0.75, 1.0)
+MASK: Final = "the mask itself"
 _SEED: Final = 4101
 _SOUND: Final = (
     "af", "flutter", "paced", "pre_excitation", "pvc", "pac", "lafb", "lpfb", "old_inferior_mi", "old_anterior_mi",
@@ -139,6 +140,12 @@ def score(name: str, drawn: Maps, seen: Sequence[Seen], object_: Object) -> Scor
     """One map's figures on the pairs of one change; None where the model reacts to none of them."""
     some = [each for each in seen if each.reacts]
     return _score(name, some, objects(drawn, some, object_), object_) if some else None
+
+
+def score_of_mask(seen: Sequence[Seen]) -> Score | None:
+    """What a map that is the mask itself would reach: the best that localises everything that changed, evenly."""
+    some = [each for each in seen if each.reacts]
+    return _score(MASK, some, np.stack([each.covered for each in some]), Object.DIFFERENCE) if some else None
 
 
 def objects(drawn: Maps, seen: Sequence[Seen], object_: Object) -> Array:

@@ -129,8 +129,10 @@ def _exchanged(first: str, second: str, person: Person, _rng: np.random.Generato
 
 
 def _band(low_hz: float, high_hz: float, person: Person, _rng: np.random.Generator) -> TwelveLead:
-    spectrum = filters.Spectrum(person.twelve.samples_mv, person.twelve.sampling_rate_hz)
-    return _with(person.twelve, spectrum.bandpass(low_hz, high_hz, 2))
+    """Where the rate reaches no higher, as high as it can."""
+    rate = person.twelve.sampling_rate_hz
+    spectrum = filters.Spectrum(person.twelve.samples_mv, rate)
+    return _with(person.twelve, spectrum.bandpass(low_hz, min(high_hz, 0.45 * rate), 2))
 
 
 def _steps(step_uv: float, person: Person, _rng: np.random.Generator) -> TwelveLead:
