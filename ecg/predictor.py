@@ -20,7 +20,8 @@ from ecg.recording import Samples
 
 _ANSWER: Final = ("log_hazard", "horizon_risk", "embedding")
 _MAPS: Final = ("lead_attention", "cross_lead", "temporal_attention", "lead_relevance", "temporal_relevance")
-_ERROR: Final = 3
+# The runtime raises what it would print, and what it prints is no line of our log.
+_FATAL: Final = 4
 _N: Final = len(LEADS)
 
 Array = NDArray[np.float32]
@@ -98,7 +99,7 @@ def _session(data: bytes) -> ort.InferenceSession:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = _ERROR
+    options.log_severity_level = _FATAL
     try:
         return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's errors share no other base

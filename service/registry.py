@@ -13,13 +13,14 @@ import structlog
 
 from ecg import probe
 from ecg.contract import Contract
-from ecg.errors import ModelError, ModelUnknown
+from ecg.errors import ContractInvalid, ContractMismatch, ModelError, ModelUnknown, ProbeMismatch
 from ecg.predictor import Predictor
 from service.refusals import ArtefactAltered
 
 _log = structlog.get_logger("service.models")
 PREFERRED: Final = "hf-general"
 CHECKSUMS: Final = "SHA256SUMS"
+_FAULTY: Final = (ArtefactAltered, ProbeMismatch, ContractInvalid, ContractMismatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +141,9 @@ def _verify(path: Path, known: Model | None) -> Model:
 def _checksums(folder: Path) -> dict[str, str]:
     """The lines of `sha256sum`: hash, two spaces (or space and star), name."""
     listing = folder / CHECKSUMS
-    lines = listing.read_text().splitlines() if listing.is_file() else []
-    parts = (line.split(maxsplit=1) for line in lines if line.strip())
-    return {name.lstrip("*").strip(): digest for digest, name in parts}
+    lines = listing.read_text(errors="replace").splitlines() if listing.is_file() else []
+    parts = (line.split(maxsplit=1) for line in lines)
+    return {part[1].lstrip("*").strip(): part[0] for part in parts if len(part) == 2}
 
 
 def _shelf(models: list[Model], faults: tuple[Fault, ...], default: str | None) -> Shelf:
@@ -152,5 +153,6 @@ def _shelf(models: list[Model], faults: tuple[Fault, ...], default: str | None) 
     chosen = by_name.get(wanted) or by_label.get(wanted)
     if chosen is None:
         reasons = "; ".join(f"{fault.file}: {fault.message}" for fault in faults) or "no artefact was found"
-        raise ModelUnknown(f"the default model {wanted} cannot be served ({reasons})")
+        kind = next((each for each in _FAULTY if faults and each.code == faults[0].code), ModelUnknown)
+        raise kind(f"the default model {wanted} cannot be served ({reasons})")
     return Shelf(MappingProxyType(by_label), MappingProxyType(by_name), chosen, faults)
