@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check bench load fuzz lock secrets sbom clean
+.PHONY: help setup serve test check bench load fuzz soak lock secrets sbom clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -45,6 +45,9 @@ load: $(VENV)/.dev  ## a bounded load run on loopback with pass/fail limits (LOA
 
 fuzz: $(VENV)/.dev  ## fuzz every format, the signal path and the web door (FUZZ_MINUTES); counts go to tests/fuzz/README.md
 	$(BIN)/python -m tests.fuzz.run --minutes $(or $(FUZZ_MINUTES),10)
+
+soak: $(VENV)/.dev  ## good and hostile traffic at 70 % of capacity (SOAK_MINUTES); writes docs/results/soak.md
+	$(BIN)/python -m tests.soak.soak --minutes $(or $(SOAK_MINUTES),60)
 
 lock: $(VENV)/.dev  ## pin every dependency anew from pyproject.toml
 	$(LOCK) --generate-hashes -o requirements/service.txt

@@ -1,0 +1,1 @@
+"""A long run of mixed good and hostile traffic against the real server, and the page that it writes."""
