@@ -100,9 +100,12 @@ def find(twelve: TwelveLead) -> Beats:
         return Beats(signal_mv, peaks, (), np.zeros(0, dtype=np.float32), None)
     aligned = rpeaks.align(signal_mv[rpeaks.INDEPENDENT_ROWS, :], peaks, RATE_HZ, lag_s=_FINE_LAG_S)
     r_samples = np.clip(aligned.at + _r_offset(aligned.typical), 0, signal_mv.shape[1] - 1)
-    kinds = _kinds(r_samples, aligned.correlation)
+    # Two peaks that the end of the recording pushes onto one sample are one beat.
+    apart = np.diff(r_samples, prepend=-1) > 0
+    r_samples, correlation = r_samples[apart], aligned.correlation[apart]
+    kinds = _kinds(r_samples, correlation)
     median_mv = median_beat(signal_mv, _normal(r_samples, kinds))
-    return Beats(signal_mv, r_samples, kinds, aligned.correlation, median_mv)
+    return Beats(signal_mv, r_samples, kinds, correlation, median_mv)
 
 
 def _normal(r_samples: Indices, kinds: tuple[BeatKind, ...]) -> Indices:

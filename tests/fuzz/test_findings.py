@@ -8,12 +8,13 @@ import zipfile
 import numpy as np
 import pytest
 
-from ecg import formats, harmonise
+from ecg import beats, formats, harmonise
 from ecg.errors import EcgError, Malformed, UnitsUnknown
 from ecg.leads import LEADS
 from ecg.recording import Recording, Unit, Waveform
 from tests.ecg.hearts import normal_mv
 from tests.fuzz import signals
+from tests.fuzz.targets import CORPUS
 
 
 @pytest.mark.parametrize("n_samples", [1, 2, 3, 4, 7])
@@ -50,3 +51,12 @@ def test_an_archive_with_a_nameless_entry_is_refused() -> None:
     del nameless[central + 46]
     with pytest.raises(Malformed):
         formats.read(bytes(nameless))
+
+
+def test_beats_never_share_a_sample() -> None:
+    """Peaks at the very end are one beat, not two with no time between them; it was a division by zero in the rate."""
+    given = signals.recording((CORPUS / "signals" / "found-two-peaks-on-one-sample").read_bytes())
+    found = beats.find(harmonise.to_twelve(given))
+    assert found.r_samples.size == len(found.kinds) == found.correlation.size
+    assert (np.diff(found.r_samples) > 0).all()
+    assert np.isfinite(found.heart_rate_bpm or 0.0)

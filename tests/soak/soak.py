@@ -133,8 +133,8 @@ def page(run: Run, minutes: float, capacity: float, verified: bool, overload: tu
         "# Soak",
         "",
         "Written by `make soak` (`tests/soak/soak.py`): the real server with two workers and SQLite, mixed good and",
-        f"hostile traffic at {SHARE:.0%} of the pace that it was measured to take just before, its callers and whatever",
-        "else the machine was doing beside it.",
+        f"hostile traffic at {SHARE:.0%} of the pace that it was measured to take just before. Its callers, and whatever",
+        "else the machine was doing, ran beside it.",
         "",
         "| what | measured |",
         "|---|---|",
@@ -154,9 +154,10 @@ def page(run: Run, minutes: float, capacity: float, verified: bool, overload: tu
     if overload:
         codes, calm_s = overload
         told = ", ".join(f"{count:,} {code}" for code, count in sorted(codes.items()))
-        lines.append(
-            f"| then {10 * WORKERS * PLACES} callers at once for {WORKERS * PLACES} places | {told}; a single caller afterwards waits {calm_s * 1000:.0f} ms |"
-        )
+        lines += [
+            f"| then {10 * WORKERS * PLACES} callers at once for {WORKERS * PLACES} places | {told} |",
+            f"| a single caller afterwards waits | {calm_s * 1000:.0f} ms |",
+        ]
     lines += ["", "Answers by what was sent; 0 is a caller that left in the middle of a body.", ""]
     lines += [f"| sent | {' | '.join(str(status) for status, _ in statuses)} |", f"|---|{'---:|' * len(statuses)}"]
     for kind in kinds:
