@@ -9,13 +9,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from model_training.data.ptbxl import SUPERCLASSES
+from model_training.nets.heads import ClassificationHead
 from model_training.nets.interface import Network
 from model_training.nets.resnet1d import ResNet1dWang
 from model_training.survival import bootstrap
@@ -26,6 +28,7 @@ from model_training.train.loop import fit
 from model_training.train.material import AT_ONCE, Material, Rows, Shuffled
 from model_training.train.objective import Objective, Pretraining, shifted
 from model_training.train.pretrain import SUMMARY, load_encoder
+from model_training.train.probe import LinearProbe
 from model_training.train.run import Run, revision
 
 Values = NDArray[np.float64]
@@ -70,9 +73,10 @@ def judge_encoder(encoder: Path, material: Material, ways: Ways, folds: Sequence
     config = ways.of(arm)
     if learned := set(config.folds.train) & set(folds):
         raise PretrainError(f"folds {sorted(learned)} are learned from: they cannot judge")
-    found = [] if arm == Arm.NONE else _probed(arm, network, material, config.folds.train, folds)
+    fitted = None if arm == Arm.NONE else _fitted(network, material, config.folds.train)
+    found = [] if fitted is None else _probed(arm, network, fitted, material, folds)
     if tune and arm != Arm.RANDOM_FROZEN:
-        found += _tuned(arm, network, material, config, folds, runs / arm)
+        found += _tuned(arm, network, fitted, material, config, folds, runs / arm)
     return [replace(each, taught_epochs=_epochs(encoder.parent)) for each in found]
 
 
@@ -83,30 +87,49 @@ def _epochs(folder: Path) -> int:
 def judge_resnet(material: Material, ways: Ways, folds: Sequence[int], runs: Path) -> list[Judged]:
     """The plain reference, by the same loop from the same data."""
     torch.manual_seed(ways.scratch.fit.seed)
-    return _tuned(RESNET, ResNet1dWang(), material, ways.scratch, folds, runs / RESNET)
+    return _tuned(RESNET, ResNet1dWang(), None, material, ways.scratch, folds, runs / RESNET)
 
 
-def _probed(arm: str, network: Network, material: Material, train: Sequence[int], folds: Sequence[int]) -> list[Judged]:
+def _fitted(network: Network, material: Material, train: Sequence[int]) -> LinearProbe:
     rows = material.rows_in(train)
-    fitted = probe.linear_probe(
-        probe.embeddings(network, material, rows), material.superclass[rows], material.patients[rows]
-    )
+    embedded = probe.embeddings(network, material, rows)
+    return probe.linear_probe(embedded, material.superclass[rows], material.patients[rows])
+
+
+def _probed(arm: str, network: Network, fitted: LinearProbe, material: Material, folds: Sequence[int]) -> list[Judged]:
     return [
         Judged(arm, PROBE, fold, fitted.scores(probe.embeddings(network, material, material.rows_in((fold,)))))
         for fold in folds
     ]
 
 
-def _tuned(arm: str, network: Network, material: Material, config: PretrainConfig, folds: Sequence[int],
-           folder: Path) -> list[Judged]:  # fmt: skip
+def _tuned(arm: str, network: Network, fitted: LinearProbe | None, material: Material, config: PretrainConfig,
+           folds: Sequence[int], folder: Path) -> list[Judged]:  # fmt: skip
+    """The head first, as the probe found it, and then everything: a random head would undo what was taught."""
     run = Run.open(folder, f'arm = "{arm}"\n' + config.model_dump_json(indent=1))
     model, rows = Pretraining(config, material, network), material.rows_in(config.folds.train)
+    if fitted is not None:
+        begin_with(model, fitted)
     batches = Shuffled(material, rows, config.batch_size, config.fit.seed)
     epochs = fit(model, batches, Objective(config), config.fit, run).epochs
     return [
         Judged(arm, TUNED, fold, classified(model, material, material.rows_in((fold,))), tuned_epochs=epochs)
         for fold in folds
     ]
+
+
+@torch.no_grad()
+def begin_with(model: Pretraining, fitted: LinearProbe) -> None:
+    """The superclass head answers as the probe does: its norm standardises, its linear map is the probe's."""
+    norm, _, linear = cast(ClassificationHead, model.heads["superclass"]).layers
+    assert isinstance(norm, nn.BatchNorm1d)
+    assert isinstance(linear, nn.Linear)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.copy_(torch.from_numpy(fitted.mean))
+    norm.running_var.copy_((torch.from_numpy(fitted.scale).square() - norm.eps).clamp(min=0))
+    linear.weight.copy_(torch.from_numpy(np.concatenate([each.coef_ for each in fitted.models])))
+    linear.bias.copy_(torch.from_numpy(np.concatenate([each.intercept_ for each in fitted.models])))
 
 
 @torch.no_grad()

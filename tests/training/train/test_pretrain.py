@@ -236,3 +236,17 @@ def test_the_verb_on_real_records(ptbxl_dir: Path, tmp_path: Path) -> None:
     other = CliRunner().invoke(app, [*words, "--seed", "5"])
     assert other.exit_code == 2
     assert "another configuration" in " ".join(other.output.split())
+
+
+def test_tuning_begins_with_the_probe(small_net: Path) -> None:
+    """The superclass head says of an embedding what the fitted probe says of it."""
+    stuff, config = small(96), shipped("finetune", small_net)
+    torch.manual_seed(0)
+    model = objective.Pretraining(config, stuff).eval()
+    rows = stuff.rows_in((1, 2, 3))
+    embedded = probe.embeddings(model.network, stuff, rows)
+    fitted = probe.linear_probe(embedded, stuff.superclass[rows], stuff.patients[rows], (1e-2,))
+    compare.begin_with(model, fitted)
+    with torch.no_grad():
+        said = model.heads["superclass"](torch.from_numpy(embedded)).numpy()
+    np.testing.assert_allclose(said, fitted.scores(embedded), atol=1e-3)
