@@ -54,6 +54,7 @@ class OfKind:
     loss_over_random: Estimate | None = None
     cascade: dict[str, float] = field(default_factory=dict)
     stability: dict[str, float] = field(default_factory=dict)
+    locality: dict[str, float] = field(default_factory=dict)
     textbook: list[Agreement] = field(default_factory=list)
 
 
@@ -89,7 +90,7 @@ def examine(
     tell("deletion and insertion")
     _deletion(found, model, people, typical)
     tell("sanity")
-    _sanity(found, model, people, weights)
+    _sanity(found, model, people, typical, weights)
     if real is not None:
         tell("real recordings")
         _real(found, model, real)
@@ -151,11 +152,12 @@ def _deletion(found: Findings, model: Model, people: Simulated, typical: Samples
         )
 
 
-def _sanity(found: Findings, model: Model, people: Simulated, weights: RiskModel | None) -> None:
+def _sanity(found: Findings, model: Model, people: Simulated, typical: Samples, weights: RiskModel | None) -> None:
     some = people.subjects[: found.sizes.sanity]
     found.shapley = sanity.lead_shapley(model, some[: found.sizes.shapley], KINDS)
     for kind in KINDS:
         found.kinds[kind].stability = sanity.stability(model, some, kind)
+        found.kinds[kind].locality = sanity.locality(model, some, typical, kind)
         if weights is not None:
             found.kinds[kind].cascade = sanity.cascade(weights, model.contract, some, kind)
     if weights is not None:

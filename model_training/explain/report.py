@@ -48,7 +48,20 @@ def finite(value: Any) -> Any:
 
 
 def markdown(found: Findings) -> str:
-    parts = (_head, _verdicts, _pairs, _rivals, _doses, _curves, _population, _sanity, _leads, _textbook, _made)
+    parts = (
+        _head,
+        _verdicts,
+        _pairs,
+        _rivals,
+        _doses,
+        _curves,
+        _population,
+        _sanity,
+        _locality,
+        _leads,
+        _textbook,
+        _made,
+    )
     return "\n".join(line for part in parts for line in part(found)) + "\n"
 
 
@@ -223,6 +236,20 @@ def _sanity(found: Findings) -> Iterator[str]:
         ("change", *(kind.value for kind in KINDS)),
         ((each, *(_number(found.kinds[kind].stability[each]) for kind in KINDS)) for each in changes),
     )
+
+
+def _locality(found: Findings) -> Iterator[str]:
+    yield "### How local a map is"
+    yield ""
+    yield "One cell of the recording is exchanged for a typical beat's; where the map changes, as shares of its change."
+    yield "What a token saw of its neighbours, and what attention moved elsewhere, bounds every figure above."
+    yield ""
+    places = list(found.kinds[MapKind.RISK].locality)
+    yield from table(
+        ("map", *places),
+        ((kind.value, *(f"{of.locality[place]:.0%}" for place in places)) for kind, of in found.kinds.items()
+         if of.locality),
+    )  # fmt: skip
 
 
 def _leads(found: Findings) -> Iterator[str]:

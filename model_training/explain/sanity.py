@@ -17,6 +17,7 @@ from ecg.contract import Contract, MapKind
 from ecg.leads import INDEPENDENT, INDEX, LEADS, LIMB, PRECORDIAL
 from ecg.predictor import Inference, RawMaps
 from model_training.explain import measures
+from model_training.explain.deletion import typical_twin
 from model_training.explain.subject import (
     Array,
     Bools,
@@ -28,6 +29,7 @@ from model_training.explain.subject import (
     maps_of,
     spread,
     stacked,
+    token_of_sample,
 )
 from model_training.export import Served
 from model_training.nets.dual_attention import DualAttention
@@ -41,6 +43,8 @@ CASCADE: Final = ("head", "network.read_out", "network.temporal_attention", "net
                   "network.to_lead", "network.encoder")  # fmt: skip
 SHIFTS_MS: Final = (10, 20, 50)
 NOISE_MV: Final = 0.02
+CELLS: Final = 8  # of each person, one at a time
+PLACES: Final = ("that cell", "the two beside it", "elsewhere in its lead", "other leads")
 _SEED: Final = 77
 
 
@@ -178,6 +182,41 @@ def _moved_back(drawn: Array, tokens: float) -> Array:
 
 def _alike(first: Array, second: Array) -> float:
     return float(np.mean([measures.rank_correlation(a, b) for a, b in zip(first, second, strict=True)]))
+
+
+def locality(model: Model, subjects: Sequence[Subject], typical_mv: Samples, kind: MapKind) -> dict[str, float]:
+    """Where the map changes when the signal changes in a single cell: shares of the map's change by place.
+
+    What a token saw of its neighbours, and what attention moved elsewhere, no map of tokens can tell apart.
+    """
+    contract, chance = model.contract, np.random.default_rng(_SEED)
+    token = token_of_sample(contract)
+    shares = []
+    for each in subjects:
+        twin = typical_twin(each, typical_mv, contract)
+        cells = [
+            (
+                int(chance.choice(np.flatnonzero(each.lead_mask))),
+                int(chance.integers(2, contract.explanation.tokens - 2)),
+            )
+            for _ in range(CELLS)
+        ]
+        changed = []
+        for lead, k in cells:
+            tensor = each.tensor.copy()
+            tensor[lead, token == k] = twin[lead, token == k]
+            changed.append(replace(each, tensor=tensor))
+        drawn = maps_of(model, [each, *changed], kind)
+        shares += [_by_place(np.abs(one - drawn[0]), *cell) for one, cell in zip(drawn[1:], cells, strict=True)]
+    known = np.array([each for each in shares if each is not None])
+    return dict(zip(PLACES, known.mean(axis=0).tolist(), strict=True)) if len(known) else {}
+
+
+def _by_place(change: Array, lead: int, k: int) -> list[float] | None:
+    if change.sum() <= 0:
+        return None
+    cell, near, row, all_ = change[lead, k], change[lead, k - 1 : k + 2].sum(), change[lead].sum(), change.sum()
+    return [cell / all_, (near - cell) / all_, (row - near) / all_, (all_ - row) / all_]
 
 
 @dataclass(frozen=True, slots=True)

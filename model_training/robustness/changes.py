@@ -150,9 +150,12 @@ CHANGES: Final = (
     *(Change("gain", f"x {by:g}", partial(_gain, by)) for by in (0.5, 0.9, 1.1, 2.0)),
     *(Change("start offset", f"{ms} ms later", partial(_later, float(ms))) for ms in (10, 50, 200, 500, 900)),
     *(Change("duration", f"{s} s", partial(_shortened, float(s))) for s in (9, 8, 7)),
-    *(Change("mains", f"{mv:g} mV at 50 Hz", partial(_sine, 50.0, mv)) for mv in (0.02, 0.05, 0.1, 0.2)),
-    Change("mains", "0.1 mV at 60 Hz", partial(_sine, 60.0, 0.1)),
-    *(Change("wander", f"{mv:g} mV at 0.25 Hz", partial(_sine, 0.25, mv)) for mv in (0.1, 0.3, 1.0)),
+    *(
+        Change("mains at each electrode", f"{mv:g} mV at 50 Hz", partial(_sine, 50.0, mv))
+        for mv in (0.02, 0.05, 0.1, 0.2)
+    ),
+    Change("mains at each electrode", "0.1 mV at 60 Hz", partial(_sine, 60.0, 0.1)),
+    *(Change("wander at each electrode", f"{mv:g} mV at 0.25 Hz", partial(_sine, 0.25, mv)) for mv in (0.1, 0.3, 1.0)),
     *(Change("muscle noise", f"{db} dB", partial(_muscle, float(db))) for db in (24, 18, 12, 6, 0)),
     _only(*INDEPENDENT),
     _only(*LIMB),

@@ -5,6 +5,7 @@ Its attention map is noise that knows nothing, so that every measure has one map
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +40,7 @@ class Planted:
         away = np.abs(x - level).astype(np.float64)
         by_sample = self.scale * self.weights[:, None] * away * mask[:, None]
         cells = np.stack([np.bincount(token, weights=row, minlength=tokens) for row in by_sample])
-        noise = np.random.default_rng(np.frombuffer(x[:1].tobytes()[:8], dtype=np.uint32)).random((12, tokens))
+        noise = np.random.default_rng(zlib.crc32(x.tobytes())).random((12, tokens))
         raw = RawMaps(
             noise.sum(axis=1) / noise.sum(), np.eye(12), noise / noise.sum(axis=1, keepdims=True),
             cells.sum(axis=1), cells,

@@ -137,3 +137,13 @@ def test_occlusion_of_a_sum_is_its_terms(planted, people):
     some = people.subjects[:1]
     drawn = rivals.Occlusion(planted, np.zeros((12, 600), dtype=np.float32))(some)
     assert drawn == pytest.approx(maps_of(planted, some, MapKind.RISK), abs=1e-6)
+
+
+def test_an_exact_map_changes_only_where_the_signal_did(planted, people):
+    """All of the change in that cell for a sum over cells; all over the place for a map of nothing."""
+    flat = np.zeros((12, 600), dtype=np.float32)
+    exact = sanity.locality(planted, people.subjects[:4], flat, MapKind.RISK)
+    assert exact["that cell"] == pytest.approx(1, abs=1e-6)
+    blind = sanity.locality(planted, people.subjects[:4], flat, MapKind.ATTENTION)
+    assert blind["that cell"] < 0.05
+    assert sum(blind.values()) == pytest.approx(1)
