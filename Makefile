@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCK = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check bench load fuzz soak lock secrets sbom clean
+.PHONY: help setup serve test check bench load fuzz soak audit lock secrets sbom clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -48,6 +48,15 @@ fuzz: $(VENV)/.dev  ## fuzz every format, the signal path and the web door (FUZZ
 
 soak: $(VENV)/.dev  ## good and hostile traffic at 70 % of capacity (SOAK_MINUTES); writes docs/results/soak.md
 	$(BIN)/python -m tests.soak.soak --minutes $(or $(SOAK_MINUTES),60)
+
+# Of the training, not reachable by strangers: assertions narrow types, git and the browser are called with fixed words, and
+# encoders are read from local files alone.
+audit: $(VENV)/.dev  ## security lint, licences, secrets; known vulnerabilities of the pins (AUDIT_OFFLINE=1 leaves those out)
+	$(BIN)/bandit -q -c pyproject.toml -r ecg service
+	$(BIN)/bandit -q -r model_training -s B101,B404,B405,B603,B607,B615
+	$(BIN)/python -m tests.supply.licences
+	$(BIN)/python -m tests.supply.secrets
+	test -n "$(AUDIT_OFFLINE)" || $(BIN)/pip-audit --require-hashes --disable-pip -r requirements/service.txt
 
 lock: $(VENV)/.dev  ## pin every dependency anew from pyproject.toml
 	$(LOCK) --generate-hashes -o requirements/service.txt
