@@ -69,11 +69,11 @@ def calibrated(
 ) -> OutputFacts:
     """Fits and keeps what turns log-hazards into risks."""
     population = calibrate.Population(
-        people, finetune.chosen_rows(config, people), people.rows_in(config.folds.validate_on), stratum
+        people, done.embedded, finetune.chosen_rows(config, people), people.rows_in(config.folds.validate_on), stratum
     )
-    facts = calibrate.output_facts(done.model, done.head.ridge, population, config.fit.seed)
+    facts = calibrate.output_facts(done.model, done.ridge, population, config.fit.seed)
     (run.folder / OUTPUT).write_text(facts.model_dump_json(indent=1) + "\n")
-    known = calibrate.out_of_distribution(done.model, population)
+    known = calibrate.out_of_distribution(population)
     (run.folder / KNOWN).write_text(known.model_dump_json() + "\n")
     return facts
 

@@ -16,8 +16,9 @@ from model_training.nets.risk_model import RiskModel
 from model_training.survival.curves import Array, Outcomes, breslow
 from model_training.survival.discrimination import estimable
 from model_training.train import cox_head
-from model_training.train.finetune import FinetuneError, log_hazards, target_of
-from model_training.train.people import People, Rows, embeddings
+from model_training.train.cox_head import Target
+from model_training.train.finetune import FinetuneError, target_of
+from model_training.train.people import Embedded, People, Rows
 
 HORIZONS_YEARS: Final = (1.0, 2.0, 5.0, 10.0)
 AXES: Final = 16
@@ -31,6 +32,7 @@ class Population:
     """The people to whom a risk refers: one cohort's training and validation rows."""
 
     people: People
+    embedded: Embedded
     train: Rows
     validate: Rows
     stratum: int
@@ -40,12 +42,18 @@ class Population:
         rows = np.union1d(self.train, self.validate)
         return np.asarray(rows[self.people.table["stratum"].to_numpy()[rows] == self.stratum])
 
+    def raw(self, model: RiskModel, rows: Rows) -> Array:
+        """Log-hazards before calibration."""
+        with torch.no_grad():
+            return np.asarray(model.head(torch.from_numpy(self.embedded.of(rows))).double().numpy())
+
 
 def output_facts(model: RiskModel, ridge: float, population: Population, seed: int = 0) -> OutputFacts:
     """Slope on the validation folds, baseline and percentiles on the reference population."""
     people, reference = population.people, population.reference
-    raw = log_hazards(model, people, reference)
-    slope, center = validation_slope(model, people, population.validate), float(raw.mean())
+    raw = population.raw(model, reference)
+    validated = population.raw(model, population.validate)
+    slope, center = confident_slope(target_of(people, population.validate), validated), float(raw.mean())
     log_hazard, outcomes = slope * (raw - center), people.outcomes[reference]
     horizons = tuple(_horizon(outcomes, log_hazard, years) for years in supported(outcomes))
     if not horizons:
@@ -53,8 +61,7 @@ def output_facts(model: RiskModel, ridge: float, population: Population, seed: i
     percentiles = np.quantile(log_hazard, np.linspace(0, 1, 101))
     train, validate = population.train, population.validate
     se = slope * cox_head.spread_of_resamples(
-        embeddings(model.network, people, train), target_of(people, train),
-        embeddings(model.network, people, validate), ridge, seed,
+        population.embedded.of(train), target_of(people, train), population.embedded.of(validate), ridge, seed,
     )  # fmt: skip
     return OutputFacts(
         kind="log_hazard",
@@ -73,9 +80,8 @@ def supported(outcomes: Outcomes) -> Sequence[float]:
     return [years for years in HORIZONS_YEARS if estimable(outcomes, years)]
 
 
-def validation_slope(model: RiskModel, people: People, rows: Rows) -> float:
+def confident_slope(target: Target, raw: Array) -> float:
     """The factor that makes log-hazards neither over- nor underconfident on people who were not learned from."""
-    target, raw = target_of(people, rows), log_hazards(model, people, rows)
     time, event = torch.from_numpy(target.outcomes.time), torch.from_numpy(target.outcomes.happened)
     log_hazard, stratum = torch.from_numpy(raw - raw.mean()), torch.from_numpy(target.stratum)
 
@@ -102,14 +108,14 @@ def _log_se(outcomes: Outcomes, log_hazard: Array, years: float, cumulative: flo
     return float(np.sqrt((counted / at_risk**2).sum()) / cumulative)
 
 
-def out_of_distribution(model: RiskModel, population: Population) -> OutOfDistribution:
+def out_of_distribution(population: Population) -> OutOfDistribution:
     """Main axes of the training people's embeddings; the limit leaves 1 % of the validation people outside."""
-    learned = embeddings(model.network, population.people, population.train).astype(np.float64)
+    learned = population.embedded.of(population.train).astype(np.float64)
     mean = learned.mean(axis=0)
     _, values, axes = np.linalg.svd(learned - mean, full_matrices=False)
     axes = axes[:AXES]
     scales = values[: len(axes)] / np.sqrt(len(learned))
-    others = embeddings(model.network, population.people, population.validate)
+    others = population.embedded.of(population.validate)
     limit = float(np.quantile(distances(others, mean, axes, scales), _OUTLYING))
     return OutOfDistribution(
         mean=_rounded(mean), axes=tuple(_rounded(axis) for axis in axes), scales=_rounded(scales), limit=round(limit, 4)

@@ -51,8 +51,8 @@ def evaluation_lines(found: dict[str, Any]) -> list[str]:
     lines = [
         f"## Held-out people: {found['label']}",
         "",
-        f"{found['n']} recordings of {found['patients']} people, {found['events']} with heart failure, {found['deaths']}",
-        "died before. Intervals are 95 %, over resampled patients.",
+        f"{found['n']} recordings of {found['patients']} people, {found['events']} failed,",
+        f"{found['deaths']} died before. Intervals are 95 %, over resampled patients.",
         "",
         "| | |",
         "|---|---|",

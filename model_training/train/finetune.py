@@ -26,9 +26,9 @@ from model_training.nets.risk_model import RiskModel
 from model_training.survival.discrimination import harrell_c
 from model_training.train import cox_head, pretrain
 from model_training.train.arms import Changes, Folds
-from model_training.train.cox_head import CoxHead, Target
+from model_training.train.cox_head import Target
 from model_training.train.loop import FitOptions, Losses, fit
-from model_training.train.people import AT_ONCE, People, RiskSets, Rows, SurvivalBatch, embeddings
+from model_training.train.people import AT_ONCE, Embedded, People, RiskSets, Rows, SurvivalBatch
 from model_training.train.run import Run
 
 MODEL, SUMMARY = "risk.safetensors", "summary.json"
@@ -48,7 +48,7 @@ class Stage(StrEnum):
 
 
 class FinetuneConfig(BaseModel):
-    """`encoder` is a pretraining run's folder, '' starts `network` from scratch.
+    """`encoder` is the folder of a pretraining or of another fine-tuning run, '' starts `network` from scratch.
 
     `labelled_events` keeps that many events of the training folds and the same share of the others, 0 keeps all.
     `reconstruction` weighs the drawing of the unmasked signal beside the Cox loss, as the paper has it.
@@ -75,7 +75,8 @@ class Finetuned:
     """`best_epoch` -1: the head on the frozen encoder was never beaten on the validation folds."""
 
     model: RiskModel
-    head: CoxHead
+    embedded: Embedded
+    ridge: float
     best_epoch: int
     validation_c: float
     head_c: float
@@ -124,17 +125,18 @@ def finetune(config: FinetuneConfig, people: People, run: Run) -> Finetuned:
     train, validate = chosen_rows(config, people), people.rows_in(config.folds.validate_on)
     torch.manual_seed(config.fit.seed)
     network = _encoder(config, people)
-    head = fit_head(network, people, train)
+    embedded = Embedded(network, people)
+    head = cox_head.fit(embedded.of(train), target_of(people, train))
     model = RiskModel(network, RiskHead(network.embedding_size, hidden=0, rate=config.head_dropout))
     head.write_to(model.head)
-    head_c = validation_c(model, people, validate)
-    done = Finetuned(model.eval(), head, _HEAD_FIRST, head_c, head_c)
+    head_c = concordance(people, validate, head.log_hazard(embedded.of(validate)))
+    done = Finetuned(model.eval(), embedded, head.ridge, _HEAD_FIRST, head_c, head_c)
     if config.stage is Stage.ALL:
         done = _everything(config, people, train, validate, done, run)
     save_model(run.folder / MODEL, done.model, config, people)
     facts = {
         "people": len(train), "events": int(people.outcomes.happened[train].sum()), "best_epoch": done.best_epoch,
-        SCORE: done.validation_c, "head_alone_c": done.head_c, "ridge": done.head.ridge, "label": people.label,
+        SCORE: done.validation_c, "head_alone_c": done.head_c, "ridge": done.ridge, "label": people.label,
     }  # fmt: skip
     (run.folder / SUMMARY).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return done
@@ -157,7 +159,12 @@ def chosen_rows(config: FinetuneConfig, people: People) -> Rows:
 def _encoder(config: FinetuneConfig, people: People) -> Network:
     if not config.encoder:
         return nets.build(config.network, people.recipe.input.samples)
-    network, about = pretrain.load_encoder(Path(config.encoder) / pretrain.ENCODER)
+    folder = Path(config.encoder)
+    if (folder / MODEL).is_file():  # a finished risk model, to be taught another cohort
+        model, about = load_model(folder / MODEL)
+        network: Network = model.network
+    else:
+        network, about = pretrain.load_encoder(folder / pretrain.ENCODER)
     if about["recipe_digest"] != people.recipe.digest:
         raise FinetuneError(f"the encoder was taught on the recipe {about['recipe']}, the people lie in another")
     return network
@@ -165,10 +172,6 @@ def _encoder(config: FinetuneConfig, people: People) -> Network:
 
 def target_of(people: People, rows: Rows) -> Target:
     return Target(people.outcomes[rows], people.table["stratum"].to_numpy()[rows], people.patients[rows])
-
-
-def fit_head(network: Network, people: People, rows: Rows) -> CoxHead:
-    return cox_head.fit(embeddings(network, people, rows), target_of(people, rows))
 
 
 def _everything(
@@ -180,14 +183,15 @@ def _everything(
     options = config.fit.model_copy(update={"select": SCORE, "larger_is_better": True})
 
     def score(model: _Trained) -> dict[str, float]:
-        return {SCORE: validation_c(model.risk, people, validate)}
+        return {SCORE: concordance(people, validate, log_hazards(model.risk, people, validate))}
 
     fitted = fit(trained, batches, _Objective(config), options, run, score)
     model = trained.risk.cpu().eval()
     if fitted.best_score is None or fitted.best_score <= start.head_c:
         model.load_state_dict(before)
         return start
-    return Finetuned(model, start.head, fitted.best_epoch, fitted.best_score, start.head_c)
+    embedded = Embedded(model.network, people)
+    return Finetuned(model, embedded, start.ridge, fitted.best_epoch, fitted.best_score, start.head_c)
 
 
 @torch.no_grad()
@@ -202,9 +206,9 @@ def log_hazards(model: RiskModel, people: People, rows: Rows) -> np.ndarray:
     return np.concatenate(found)
 
 
-def validation_c(model: RiskModel, people: People, rows: Rows) -> float:
+def concordance(people: People, rows: Rows, log_hazard: np.ndarray) -> float:
     """Harrell's C within each cohort, weighted by its events."""
-    log_hazard, outcomes = log_hazards(model, people, rows), people.outcomes[rows]
+    outcomes = people.outcomes[rows]
     stratum = people.table["stratum"].to_numpy()[rows]
     found, weights = [], []
     for each in np.unique(stratum):

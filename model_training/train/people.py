@@ -157,6 +157,22 @@ class RiskSets:
         return np.concatenate([events, others])
 
 
+class Embedded:
+    """A network's embeddings of people, each computed once."""
+
+    def __init__(self, network: Network, people: People) -> None:
+        self.network, self._people = network, people
+        self._values = np.zeros((len(people), network.embedding_size), dtype=np.float32)
+        self._known = np.zeros(len(people), dtype=bool)
+
+    def of(self, rows: Rows) -> NDArray[np.float32]:
+        missing = rows[~self._known[rows]]
+        if len(missing):
+            self._values[missing] = embeddings(self.network, self._people, missing)
+            self._known[missing] = True
+        return self._values[rows]
+
+
 @torch.no_grad()
 def embeddings(network: Network, people: People, rows: Rows) -> NDArray[np.float32]:
     network.eval()
