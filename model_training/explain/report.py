@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -62,7 +64,17 @@ def markdown(found: Findings) -> str:
         _textbook,
         _made,
     )
-    return "\n".join(line for part in parts for line in part(found)) + "\n"
+    return paragraphs(line for part in parts for line in part(found))
+
+
+def paragraphs(lines: Iterable[str]) -> str:
+    """Markdown with prose wrapped evenly, tables and headings as they are, and no two empty lines in a row."""
+    out: list[str] = []
+    for prose, group in itertools.groupby(lines, lambda line: bool(line) and line[0] not in "|#-!"):
+        some = list(group)
+        out += textwrap.wrap(" ".join(some), 110) if prose else some
+    kept = [line for line, before in zip(out, ["", *out], strict=False) if line or before]
+    return "\n".join(kept).rstrip("\n") + "\n"
 
 
 def _head(found: Findings) -> Iterator[str]:

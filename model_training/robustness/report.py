@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from model_training.explain.report import finite, table
+from model_training.explain.report import finite, paragraphs, table
 from model_training.robustness.changes import CHANGES
 from model_training.robustness.measure import Cohort, Effect, coverage_curve
 from model_training.survival.bootstrap import Estimate
@@ -30,7 +30,7 @@ def write(model: str, sha256: str, cohorts: Sequence[Cohort], found: Sequence[Ef
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"robustness-{model}.{kind}" for kind in ("json", "md", "svg")]
     paths[0].write_text(json.dumps(as_json(model, sha256, found), indent=1) + "\n", encoding="utf-8")
-    paths[1].write_text("\n".join(markdown(model, sha256, cohorts, found)) + "\n", encoding="utf-8")
+    paths[1].write_text(paragraphs(markdown(model, sha256, cohorts, found)), encoding="utf-8")
     paths[2].write_text(figure(found), encoding="utf-8")
     return paths
 
