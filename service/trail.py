@@ -13,7 +13,8 @@ from starlette.types import Scope
 from service.audit.entry import Action, Entry, now
 from service.ids import new_id
 
-_FIT_TO_ECHO: Final = re.compile(r"^[\x21-\x7e]{1,200}$")
+# Not what a spreadsheet would take for a formula, since the audit is exported for people to open.
+_FIT_TO_ECHO: Final = re.compile(r"(?![=+@-])[\x21-\x7e]{1,200}")
 _ACTIONS: Final = {
     "/predict": Action.PREDICT,
     "/v1/predict": Action.PREDICT,
@@ -69,7 +70,7 @@ def of(request: HTTPConnection) -> Trail:
 
 
 def _fit(text: str | None) -> str | None:
-    return text if text and _FIT_TO_ECHO.match(text) else None
+    return text if text and _FIT_TO_ECHO.fullmatch(text) else None
 
 
 def _action(scope: Scope) -> Action | None:

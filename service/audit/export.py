@@ -14,14 +14,21 @@ from service.audit.entry import Action, Entry, Sealed, as_row
 _EVENT_TYPE: Final = "http://terminology.hl7.org/CodeSystem/audit-event-type"
 _DICOM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 _REST: Final = {Action.PREDICT: "C", Action.BATCH: "C", Action.READ: "R", Action.RELOAD: "E", Action.RETENTION: "D"}
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _SERIOUS_FROM: Final = 500
 _MINOR_FROM: Final = 400
 
 
 def csv_line(sealed: Sealed) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(as_row(sealed).values())
+    csv.writer(line, lineterminator="\n").writerow(_inert(value) for value in as_row(sealed).values())
     return line.getvalue()
+
+
+def _inert(value: Any) -> Any:
+    """A caller's name that a spreadsheet would run as a formula, as text."""
+    runs = isinstance(value, str) and len(value) > 1 and value.startswith(_FORMULA)
+    return f"'{value}" if runs else value
 
 
 def fhir_line(sealed: Sealed) -> str:
