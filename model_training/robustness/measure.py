@@ -53,6 +53,7 @@ class Effect:
     """One change in one cohort: `refused` and `flagged` are shares of all, the rest is of those that are answered.
 
     `silent`: the band is another one and the gate said nothing. `c` is concordance with the truth, SIMULATED.
+    `moved_anyway`: the mean movement had the refused ones been answered too, where a tensor could be made of them.
     """
 
     change: str
@@ -62,6 +63,7 @@ class Effect:
     refused: float
     flagged: float
     moved_percentile: Estimate | None
+    moved_anyway: float | None
     worst_tenth: float | None
     crossed: float | None
     silent: float | None
@@ -158,6 +160,7 @@ def _effect(model: Model, cohort: Cohort, change: Change, before: _Answers) -> E
         change=change.name, family=change.family, cohort=cohort.name, n=len(judged),
         refused=float(refused.mean()), flagged=float(flagged.mean()),
         moved_percentile=measures.mean_interval(moves[rows]) if rows.size else None,
+        moved_anyway=float(moves[known].mean()) if known.any() else None,
         worst_tenth=float(np.quantile(moves[rows], 0.9)) if rows.size else None,
         crossed=float(crossed[rows].mean()) if rows.size else None,
         silent=float((crossed & answered & ~flagged).sum() / answered.sum()) if rows.size else None,

@@ -92,7 +92,7 @@ def test_what_changes_nothing_moves_nobody_and_what_the_model_feels_moves_it(coh
 def test_coverage_begins_with_the_least_doubt():
     """If doubt goes with movement, the curve rises with coverage; its end is the mean of all."""
     effect = measure.Effect(
-        "a", "noise", "c", 4, 0.0, 0.0, None, None, None, None, None, None,
+        "a", "noise", "c", 4, 0.0, 0.0, None, None, None, None, None, None, None,
         doubts=np.array([0.0, 1.0, 2.0, 3.0]), moves=np.array([0.0, 1.0, 2.0, 9.0]),
     )  # fmt: skip
     coverage, moves = measure.coverage_curve([effect], points=4)
