@@ -80,7 +80,8 @@ def _row(one: Effect) -> Sequence[str]:
     c = "" if one.c is None or one.c_intact is None else f"{one.c:.3f} (intact {one.c_intact:.3f})"
     return (
         one.family, one.change, f"{one.refused:.0%}", f"{one.flagged:.0%}", _estimate(one.moved_percentile),
-        _plain(one.worst_tenth, ".1f"), _plain(one.moved_anyway, ".1f"), _plain(one.crossed, ".0%"), _plain(one.silent, ".0%"), c,
+        _plain(one.worst_tenth, ".1f"), _plain(one.moved_anyway, ".1f"),
+        _plain(one.crossed, ".0%"), _plain(one.silent, ".0%"), c,
     )  # fmt: skip
 
 
@@ -118,8 +119,9 @@ def _movements(axes: Axes, found: Sequence[Effect]) -> None:
         middle = np.array([one.value for _, one in known])
         around = np.abs(np.array([[one.low, one.high] for _, one in known]).reshape(-1, 2).T - middle)
         axes.errorbar(middle, at, xerr=around, fmt="o", ms=3, lw=1, color=ink, label=name)
-    for name in rows.keys() - {each.change for each in found if each.moved_percentile}:
-        axes.text(0.2, rows[name], "all refused", va="center", color="0.45")
+    refused = {each.change for each in found} - {each.change for each in found if each.moved_percentile}
+    for place in sorted(rows[name] for name in refused):
+        axes.text(0.01, place, "all refused", va="center", color="0.45", transform=axes.get_yaxis_transform())
     told = [f"{change.family}: {change.name}" for change in reversed(CHANGES)]
     axes.set_yticks(range(len(told)), told)
     axes.set(xlabel="mean movement of those answered, percentiles", ylim=(-0.7, len(told) - 0.3))
