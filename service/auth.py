@@ -166,8 +166,8 @@ def _signing_key(keys: list[jwt.PyJWK], header: dict[str, Any]) -> jwt.PyJWK:
 def _scopes(claims: dict[str, Any]) -> frozenset[str]:
     """`scope` as one string (RFC 8693) or `scp` as a list; only scopes of ours count."""
     scope = claims.get("scope", claims.get("scp", ""))
-    words = scope.split() if isinstance(scope, str) else [str(each) for each in scope]
-    return frozenset(words) & frozenset(Scope)
+    words = scope.split() if isinstance(scope, str) else scope if isinstance(scope, list) else []
+    return frozenset(each for each in words if isinstance(each, str)) & frozenset(Scope)
 
 
 def _printable(name: str) -> str:

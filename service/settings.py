@@ -56,7 +56,9 @@ class Settings(BaseSettings):
     max_upload_bytes: Annotated[Positive, Field(description="Largest body of /predict")] = 32 * 2**20
     max_batch_bytes: Annotated[Positive, Field(description="Largest body of /predict/batch")] = 128 * 2**20
     max_batch_records: Annotated[Positive, Field(description="Most records of one batch")] = 1_000
-    upload_timeout_s: Annotated[Seconds, Field(description="Longest time for a body to arrive")] = 30
+    upload_timeout_s: Annotated[
+        Seconds, Field(description="Longest time for a head or a body to arrive, and for an answer to be taken")
+    ] = 30
     answer_timeout_s: Annotated[Seconds, Field(description="Longest wait for an answer, queue included")] = 30
     queue_size: Annotated[Positive, Field(description="Requests held per worker; one more gets 503")] = 32
     batches_at_once: Annotated[Positive, Field(description="Batches held per worker; one more gets 503")] = 2

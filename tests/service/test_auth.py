@@ -57,6 +57,12 @@ def test_a_good_token_is_its_subject(token_gate: tuple[Gate, Path], key: Any, al
         caller.require(Scope.ADMIN)
 
 
+@pytest.mark.parametrize("scope", [5, {"predict": 1}, [["predict"], None], True])
+def test_odd_scopes_are_none(token_gate: tuple[Gate, Path], scope: Any) -> None:
+    """A token whose scope is neither text nor a list of texts carries no scope; it breaks nothing."""
+    assert token_gate[0].identify(f"Bearer {token(scope=scope)}", None).scopes == frozenset()
+
+
 def _confused() -> str:
     """HS256 with the public key as secret: the classic confusion of algorithms."""
     public = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
