@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,13 +65,15 @@ def pretrain(
 
 def probe_arms(
     path: Folder,
-    run: Annotated[list[Path], typer.Option(help="A pretraining run's folder; once for each arm.")],
     config: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="How each is fine-tuned, as TOML.")],
     scratch: Annotated[
         Path, typer.Option(exists=True, dir_okay=False, help="How an untaught network is trained, which takes longer.")
     ],
     out: Annotated[Path, typer.Option(help="Where the table goes: OUT.json and OUT.md.")],
     work: Annotated[Path, typer.Option(help="Where fine-tuning keeps its runs; a killed probe goes on there.")],
+    run: Annotated[
+        list[Path] | None, typer.Option(help="A pretraining run's folder, probed and fine-tuned; once for each arm.")
+    ] = None,
     only_probe: Annotated[
         list[Path] | None, typer.Option(help="A run that is probed and not fine-tuned; once for each.")
     ] = None,
@@ -90,7 +93,7 @@ def probe_arms(
         there = [each for each in sorted(set(fold)) if len(stuff.rows_in((each,)))]
         judged = [
             each
-            for folder, tune in [(each, True) for each in run] + [(each, False) for each in only_probe or []]
+            for folder, tune in [(each, True) for each in run or []] + [(each, False) for each in only_probe or []]
             for each in compare.judge_encoder(folder / room.ENCODER, stuff, ways, there, work, tune)
         ]
         judged += compare.judge_resnet(stuff, ways, there, work) if resnet else []
@@ -98,7 +101,9 @@ def probe_arms(
         raise typer.BadParameter(str(error)) from error
     absent = sorted(set(fold) - set(there))
     for written in compare.write(
-        compare.superclass_table(judged, stuff, ways, absent), "python -m model_training probe", out
+        compare.superclass_table(judged, stuff, ways, absent),
+        " ".join(["python -m model_training", *sys.argv[1:]]),
+        out,
     ):
         console.print(str(written), highlight=False)
 
