@@ -11,11 +11,12 @@ import numpy as np
 
 from ecg.contract import MapKind
 from model_training.data.cohort import Cohort
-from model_training.explain import cohorts, deletion, measures, pairs, rivals, sanity, textbook
+from model_training.explain import cohorts, deletion, measures, pairs, rivals, sanity, shapley, textbook
 from model_training.explain.cohorts import Simulated
 from model_training.explain.deletion import Curve
 from model_training.explain.pairs import Object, Score, Seen
-from model_training.explain.sanity import Exchanged, LeadShapley
+from model_training.explain.sanity import Exchanged
+from model_training.explain.shapley import LeadShapley
 from model_training.explain.subject import Array, Model, Samples, Subject, maps_of
 from model_training.explain.textbook import Agreement
 from model_training.nets.risk_model import RiskModel
@@ -154,7 +155,7 @@ def _deletion(found: Findings, model: Model, people: Simulated, typical: Samples
 
 def _sanity(found: Findings, model: Model, people: Simulated, typical: Samples, weights: RiskModel | None) -> None:
     some = people.subjects[: found.sizes.sanity]
-    found.shapley = sanity.lead_shapley(model, some[: found.sizes.shapley], KINDS)
+    found.shapley = shapley.lead_shapley(model, some[: found.sizes.shapley], KINDS)
     for kind in KINDS:
         found.kinds[kind].stability = sanity.stability(model, some, kind)
         found.kinds[kind].locality = sanity.locality(model, some, typical, kind)

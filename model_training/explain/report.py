@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +13,7 @@ from model_training.explain.deletion import FRACTIONS, REMOVED
 from model_training.explain.examine import KINDS, Findings, plain
 from model_training.explain.pairs import Object
 from model_training.explain.verdict import Criterion, for_contract, gained_on_judged, judge, recommended
-from model_training.survival.bootstrap import Estimate
+from model_training.explain.writing import estimate, finite, mean, number, paragraphs, table
 
 _MARKS: Final = {True: "met", False: "**failed**", None: "not tested"}
 
@@ -40,15 +37,6 @@ def as_json(found: Findings) -> dict[str, Any]:
     }
 
 
-def finite(value: Any) -> Any:
-    """JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {str(key): finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def markdown(found: Findings) -> str:
     parts = (
         _head,
@@ -65,16 +53,6 @@ def markdown(found: Findings) -> str:
         _made,
     )
     return paragraphs(line for part in parts for line in part(found))
-
-
-def paragraphs(lines: Iterable[str]) -> str:
-    """Markdown with prose wrapped evenly, tables and headings as they are, and no two empty lines in a row."""
-    out: list[str] = []
-    for prose, group in itertools.groupby(lines, lambda line: bool(line) and line[0] not in "|#-!"):
-        some = list(group)
-        out += textwrap.wrap(" ".join(some), 110) if prose else some
-    kept = [line for line, before in zip(out, ["", *out], strict=False) if line or before]
-    return "\n".join(kept).rstrip("\n") + "\n"
 
 
 def _head(found: Findings) -> Iterator[str]:
@@ -104,7 +82,7 @@ def _verdicts(found: Findings) -> Iterator[str]:
 
 
 def _criterion(one: Criterion) -> str:
-    return f"{_number(one.value)} {_MARKS[one.passed]}"
+    return f"{number(one.value)} {_MARKS[one.passed]}"
 
 
 def _pairs(found: Findings) -> Iterator[str]:
@@ -166,8 +144,8 @@ def _rival_row(found: Findings, name: str) -> Sequence[str]:
     apart, after = scores[Object.DIFFERENCE], scores[Object.AFTER]
     return (
         name, str(sum(each.n for each in apart)),
-        _number(gained_on_judged(found, name)), _mean(s.pointing for s in apart),
-        _number(gained_on_judged(found, name, Object.AFTER)), _mean(s.pointing for s in after),
+        number(gained_on_judged(found, name)), mean(s.pointing for s in apart),
+        number(gained_on_judged(found, name, Object.AFTER)), mean(s.pointing for s in after),
     )  # fmt: skip
 
 
@@ -180,7 +158,7 @@ def _doses(found: Findings) -> Iterator[str]:
     yield from table(
         ("change", *(f"{kind.value}: {which}" for kind in KINDS for which in ("within", "over pairs"))),
         (
-            (change, *(_number(value) for kind in KINDS for value in found.kinds[kind].doses.get(change, ())))
+            (change, *(number(value) for kind in KINDS for value in found.kinds[kind].doses.get(change, ())))
             for change in found.reacting
         ),
     )
@@ -200,8 +178,8 @@ def _curves(found: Findings) -> Iterator[str]:
         yield from table(
             ("order", *(f"deleted {share:.0%}" for share in FRACTIONS), "farther than random", "farther than energy",
              "insertion nearer than random"),
-            ((each.name, *(f"{value:.3f}" for value in each.deleted), _estimate(each.over_random),
-              _estimate(each.over_energy), _estimate(each.nearer)) for each in curves),
+            ((each.name, *(f"{value:.3f}" for value in each.deleted), estimate(each.over_random),
+              estimate(each.over_energy), estimate(each.nearer)) for each in curves),
         )  # fmt: skip
 
 
@@ -213,7 +191,7 @@ def _population(found: Findings) -> Iterator[str]:
     yield from table(
         ("map", "C lost", "C lost beyond random cells", "direction right"),
         (
-            (kind.value, _estimate(of.loss_of_c), _estimate(of.loss_over_random), _number(of.polarity))
+            (kind.value, estimate(of.loss_of_c), estimate(of.loss_over_random), number(of.polarity))
             for kind, of in found.kinds.items()
         ),
     )
@@ -229,7 +207,7 @@ def _sanity(found: Findings) -> Iterator[str]:
         yield ""
         parts = list(found.kinds[MapKind.RISK].cascade)
         yield from table(("random down to", *(kind.value for kind in KINDS)), (
-            (part, *(_number(found.kinds[kind].cascade[part]) for kind in KINDS)) for part in parts
+            (part, *(number(found.kinds[kind].cascade[part]) for kind in KINDS)) for part in parts
         ))  # fmt: skip
         yield f"Artefact and weights differ by at most {found.weights_differ:.1g} in log-hazard."
     else:
@@ -238,7 +216,7 @@ def _sanity(found: Findings) -> Iterator[str]:
     if found.exchanged:
         yield from table(
             ("attention replaced by", "risk moves by, SD", "rank correlation of answers", "C lost (SIMULATED)"),
-            ((name, _estimate(each.moved_sd), _number(each.correlation), _number(each.loss_of_c))
+            ((name, estimate(each.moved_sd), number(each.correlation), number(each.loss_of_c))
              for name, each in found.exchanged.items()),
         )  # fmt: skip
     yield "Rank correlation of each map with itself after a small change of the recording:"
@@ -246,7 +224,7 @@ def _sanity(found: Findings) -> Iterator[str]:
     changes = list(found.kinds[MapKind.RISK].stability)
     yield from table(
         ("change", *(kind.value for kind in KINDS)),
-        ((each, *(_number(found.kinds[kind].stability[each]) for kind in KINDS)) for each in changes),
+        ((each, *(number(found.kinds[kind].stability[each]) for kind in KINDS)) for each in changes),
     )
 
 
@@ -294,7 +272,7 @@ def _textbook(found: Findings) -> Iterator[str]:
     yield from table(
         ("statement", "n", "map", "density", "over normal", ""),
         (
-            (each.statement, str(each.n), kind.value, _estimate(each.density), _estimate(each.over_normal),
+            (each.statement, str(each.n), kind.value, estimate(each.density), estimate(each.over_normal),
              "met" if each.passes else "not met")
             for kind, of in found.kinds.items() for each in of.textbook
         ),
@@ -311,24 +289,3 @@ def _made(found: Findings) -> Iterator[str]:
     yield f"{sizes.population} simulated people for discrimination, {sizes.shapley} for Shapley values,"
     yield f"{sizes.sanity} for"
     yield f"sanity, at most {sizes.textbook} of each diagnosis. Intervals are 95 % bootstraps over people."
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield "|" + "---|" * len(head)
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-    yield ""
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.2f}"
-
-
-def _mean(values: Iterable[float]) -> str:
-    known = list(values)
-    return _number(sum(known) / len(known)) if known else ""
-
-
-def _estimate(one: Estimate | None) -> str:
-    return "" if one is None else f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"

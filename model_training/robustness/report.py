@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from model_training.explain.report import finite, paragraphs, table
+from model_training.explain.writing import finite, paragraphs, table
 from model_training.robustness.changes import CHANGES
 from model_training.robustness.measure import Cohort, Effect, coverage_curve
 from model_training.survival.bootstrap import Estimate

@@ -11,7 +11,7 @@ import torch
 
 from ecg.contract import MapKind
 from ecg.leads import INDEPENDENT, INDEX
-from model_training.explain import rivals, sanity
+from model_training.explain import rivals, sanity, shapley
 from model_training.explain.subject import infer, maps_of, stacked
 from tests.training import nets
 from tests.training.explain.planted import RHYTHM, Planted
@@ -101,7 +101,7 @@ def test_shapley_gives_each_lead_of_a_sum_its_own_term(people):
     weights[[INDEX[name] for name in ("I", "V2", "V6")]] = (1.0, -2.0, 0.5)
     game = Additive(weights=weights)
     one = people.subjects[0]
-    values = sanity._shapley(game, one)
+    values = shapley.values_of(game, one)
     assert dict(zip(INDEPENDENT, values, strict=True)) == pytest.approx(
         dict.fromkeys(INDEPENDENT, 0) | {"I": 1.0, "V2": -2.0, "V6": 0.5}
     )
@@ -111,7 +111,7 @@ def test_derived_limb_leads_are_there_only_with_both_that_they_come_from(people)
     """aVF counts half to I and half to II, since without either it cannot be had."""
     weights = np.zeros(12)
     weights[INDEX["aVF"]] = 1.0
-    values = sanity._shapley(Additive(weights=weights), people.subjects[0])
+    values = shapley.values_of(Additive(weights=weights), people.subjects[0])
     assert values[:2] == pytest.approx([0.5, 0.5])
     assert values[2:] == pytest.approx(np.zeros(6), abs=1e-12)
 
