@@ -21,7 +21,7 @@ def config(name: str, **switches: Any) -> DualAttentionConfig:
     return DualAttentionConfig.from_dict(base.to_dict() | switches)
 
 
-# Each switch of the issue thrown once, from the shipped configuration that it makes sense in.
+# Each switch thrown once, from the shipped configuration that it makes sense in.
 SWITCHED: dict[str, tuple[str, dict[str, Any]]] = {
     "paper": ("paper", {}),
     "paper_no_lead_attention": ("paper", {"lead_attention": False}),
