@@ -46,7 +46,7 @@ class Sizes:
 
 @dataclass(slots=True)
 class OfKind:
-    """What one kind of map reached. Missing where it could not be tested."""
+    """What one kind of map reached. Missing where it could not be tested, or need not be."""
 
     above_energy: Estimate | None = None
     doses: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -61,7 +61,10 @@ class OfKind:
 
 @dataclass(slots=True)
 class Findings:
-    """`reacting`: of how many pairs of each change, and in how many of them, the model's risk moved."""
+    """`reacting`: of how many pairs of each change, and in how many of them, the model's risk moved.
+
+    `rivals`: maps that are not served but could be, held to the same tests where the weights are at hand.
+    """
 
     model: str
     sha256: str
@@ -69,6 +72,7 @@ class Findings:
     scores: list[Score] = field(default_factory=list)
     reacting: dict[str, tuple[int, int, float]] = field(default_factory=dict)
     kinds: dict[MapKind, OfKind] = field(default_factory=lambda: {kind: OfKind() for kind in KINDS})
+    rivals: dict[str, OfKind] = field(default_factory=dict)
     curves: dict[str, list[Curve]] = field(default_factory=dict)
     exchanged: dict[str, Exchanged] = field(default_factory=dict)
     shapley: LeadShapley | None = None
@@ -89,12 +93,12 @@ def examine(
     tell("counterfactual pairs")
     _pairs(found, model, typical, weights)
     tell("deletion and insertion")
-    _deletion(found, model, people, typical)
+    _deletion(found, model, people, typical, weights)
     tell("sanity")
     _sanity(found, model, people, typical, weights)
     if real is not None:
         tell("real recordings")
-        _real(found, model, real)
+        _real(found, model, real, weights)
     return found
 
 
@@ -126,10 +130,21 @@ def _pairs(found: Findings, model: Model, typical: Samples, weights: RiskModel |
     for kind, maps in kind_maps(model).items():
         of = found.kinds[kind]
         of.doses = {change: pairs.dose_response(model, kind, some) for change, some in seen.items()}
-        if judged:
-            who = np.array([one.after.name.rsplit("-", 1)[1] for one in judged])
-            above = pairs.mass_above_energy(maps, judged, model.contract)
-            of.above_energy = measures.mean_interval(above, people=who)
+        of.above_energy = _above_energy(maps, judged, model)
+    some = [one for change in pairs.JUDGED for one in seen[change][: found.sizes.gradients] if one.reacts]
+    for name, maps in _differentiable(model, typical, weights).items():
+        found.rivals[name] = OfKind(above_energy=_above_energy(maps, some, model))
+
+
+def _differentiable(model: Model, typical: Samples, weights: RiskModel | None) -> dict[str, Maps]:
+    return {} if weights is None else rivals.differentiable(weights, model.contract, typical)
+
+
+def _above_energy(maps: Maps, seen: Sequence[Seen], model: Model) -> Estimate | None:
+    if not seen:
+        return None
+    who = np.array([one.after.name.rsplit("-", 1)[1] for one in seen])
+    return measures.mean_interval(pairs.mass_above_energy(maps, seen, model.contract), people=who)
 
 
 def _scored(found: Findings, maps: dict[str, Maps], seen: Sequence[Seen]) -> None:
@@ -139,11 +154,9 @@ def _scored(found: Findings, maps: dict[str, Maps], seen: Sequence[Seen]) -> Non
                 found.scores.append(score)
 
 
-def _deletion(found: Findings, model: Model, people: Simulated, typical: Samples) -> None:
+def _deletion(found: Findings, model: Model, people: Simulated, typical: Samples, weights: RiskModel | None) -> None:
     some, orders = people.subjects[: found.sizes.deleted], kind_maps(model)
-    found.curves["simulated people (SIMULATED)"] = deletion.curves(
-        model, some, typical, {kind.value: order for kind, order in orders.items()}
-    )
+    found.curves["simulated people (SIMULATED)"] = _curves(model, some, typical, weights)
     for kind, order in orders.items():
         of = found.kinds[kind]
         if kind is MapKind.RISK:
@@ -151,6 +164,11 @@ def _deletion(found: Findings, model: Model, people: Simulated, typical: Samples
         of.loss_of_c, of.loss_over_random = deletion.loss_of_concordance(
             model, people.subjects, people.truth, typical, order
         )
+
+
+def _curves(model: Model, some: Sequence[Subject], typical: Samples, weights: RiskModel | None) -> list[Curve]:
+    own: dict[str, Maps] = {kind.value: order for kind, order in kind_maps(model).items()}
+    return deletion.curves(model, some, typical, own | _differentiable(model, typical, weights))
 
 
 def _sanity(found: Findings, model: Model, people: Simulated, typical: Samples, weights: RiskModel | None) -> None:
@@ -162,20 +180,25 @@ def _sanity(found: Findings, model: Model, people: Simulated, typical: Samples, 
         if weights is not None:
             found.kinds[kind].cascade = sanity.cascade(weights, model.contract, some, kind)
     if weights is not None:
+        for name, of in found.rivals.items():
+            made = partial(_rival, name, model, typical)
+            of.cascade = {sanity.CASCADE[-1]: sanity.left_of(made, weights, some)}
         found.weights_differ = sanity.infers_alike(model, weights, some)
         found.exchanged = sanity.exchanged_attention(weights, model.contract, people.subjects, people.truth)
 
 
-def _real(found: Findings, model: Model, cohort: Cohort) -> None:
+def _rival(name: str, model: Model, typical: Samples, weights: RiskModel) -> Maps:
+    return rivals.differentiable(weights, model.contract, typical)[name]
+
+
+def _real(found: Findings, model: Model, cohort: Cohort, weights: RiskModel | None) -> None:
     contract, sizes = model.contract, found.sizes
     teaching = cohorts.real(cohort, cohorts.positions(cohort, cohorts.TEACHING_FOLDS), contract, sizes.typical)
     typical = deletion.typical_beat(cohorts.beats_of(teaching))
     fold = (cohorts.FOLD,)
     everyone = cohorts.real(cohort, cohorts.positions(cohort, fold), contract, sizes.deleted)
     orders = kind_maps(model)
-    found.curves["PTB-XL fold 9"] = deletion.curves(
-        model, everyone, typical, {kind.value: order for kind, order in orders.items()}
-    )
+    found.curves["PTB-XL fold 9"] = _curves(model, everyone, typical, weights)
     normals = cohorts.real(cohort, cohorts.positions(cohort, fold, [textbook.NORMAL]), contract, sizes.textbook)
     for statement in textbook.statements():
         cases = cohorts.real(cohort, cohorts.positions(cohort, fold, statement.codes), contract, sizes.textbook)

@@ -12,7 +12,7 @@ from model_training.explain import pairs
 from model_training.explain.deletion import FRACTIONS, REMOVED
 from model_training.explain.examine import KINDS, Findings, plain
 from model_training.explain.pairs import Object
-from model_training.explain.verdict import Criterion, for_contract, gained_on_judged, judge, recommended
+from model_training.explain.verdict import Criterion, for_contract, gained_on_judged, judge, judge_rivals, recommended
 from model_training.explain.writing import estimate, finite, mean, number, paragraphs, table
 
 _MARKS: Final = {True: "met", False: "**failed**", None: "not tested"}
@@ -72,9 +72,10 @@ def _verdicts(found: Findings) -> Iterator[str]:
     verdicts = judge(found)
     yield "## The tests set beforehand"
     yield ""
-    rows = zip(*(verdicts[kind].criteria for kind in KINDS), strict=True)
+    rivals = judge_rivals(found)
+    rows = zip(*(verdicts[kind].criteria for kind in KINDS), *rivals.values(), strict=True)
     yield from table(
-        ("test", "wanted", *(kind.value for kind in KINDS)),
+        ("test", "wanted", *(kind.value for kind in KINDS), *(f"{name} (not served)" for name in rivals)),
         ((each[0].title, each[0].wanted, *(_criterion(one) for one in each)) for each in rows),
     )
     yield "Deletion is told for the cohort on which it did worse. Weight and pointing are those of the map's change."

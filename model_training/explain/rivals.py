@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -112,10 +112,14 @@ class Gradients:
         return np.asarray(drawn.detach().double().numpy())
 
 
-def of_weights(weights: RiskModel, contract: Contract, typical_mv: Samples) -> dict[str, Maps]:
+def differentiable(weights: RiskModel, contract: Contract, typical_mv: Samples) -> dict[str, Maps]:
+    """The maps that a service could draw instead, if they met the tests."""
     gradients = Gradients(weights.eval().requires_grad_(False), contract, typical_mv)
-    found: dict[str, Any] = {
-        "integrated gradients": gradients.integrated,
-        "gradient x input": gradients.gradient_x_input,
-    }
-    return found | ({"Grad-CAM": gradients.grad_cam} if isinstance(weights.network, DualAttention) else {})
+    return {"integrated gradients": gradients.integrated, "gradient x input": gradients.gradient_x_input}
+
+
+def of_weights(weights: RiskModel, contract: Contract, typical_mv: Samples) -> dict[str, Maps]:
+    found = differentiable(weights, contract, typical_mv)
+    if isinstance(weights.network, DualAttention):
+        found["Grad-CAM"] = Gradients(weights, contract, typical_mv).grad_cam
+    return found

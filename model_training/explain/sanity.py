@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -42,6 +42,7 @@ NOISE_MV: Final = 0.02
 CELLS: Final = 8  # of each person, one at a time
 PLACES: Final = ("that cell", "the two beside it", "elsewhere in its lead", "other leads")
 _SEED: Final = 77
+Maps = Callable[[Sequence[Subject]], Array]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,12 +97,18 @@ def _settle(model: RiskModel, subjects: Sequence[Subject]) -> None:
 
 def cascade(model: RiskModel, contract: Contract, subjects: Sequence[Subject], kind: MapKind) -> dict[str, float]:
     """Mean rank correlation of the map with that of the taught network, after each step of the cascade."""
-    known = maps_of(Weights(model, contract), subjects, kind)
-    found = {}
-    for step, part in enumerate(CASCADE, start=1):
-        drawn = maps_of(Weights(randomised(model, step, subjects), contract), subjects, kind)
-        found[part] = float(np.mean([measures.rank_correlation(a, b) for a, b in zip(known, drawn, strict=True)]))
-    return found
+
+    def of(weights: RiskModel) -> Maps:
+        return lambda some: maps_of(Weights(weights, contract), some, kind)
+
+    return {part: left_of(of, model, subjects, step) for step, part in enumerate(CASCADE, start=1)}
+
+
+def left_of(
+    of: Callable[[RiskModel], Maps], model: RiskModel, subjects: Sequence[Subject], steps: int = len(CASCADE)
+) -> float:
+    """Mean rank correlation of a map made from the weights with the same map after so many steps of the cascade."""
+    return _alike(of(model)(subjects), of(randomised(model, steps, subjects))(subjects))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ecg.contract import MapKind
 from model_training.explain import pairs
-from model_training.explain.examine import KINDS, Findings
+from model_training.explain.examine import KINDS, Findings, OfKind
 from model_training.explain.pairs import Object
 
 MASS_OVER_CHANCE: Final = 3.0
@@ -71,7 +71,12 @@ class Verdict:
 
 
 def judge(found: Findings) -> dict[MapKind, Verdict]:
-    return {kind: Verdict(kind, tuple(_criteria(found, kind))) for kind in KINDS}
+    return {kind: Verdict(kind, tuple(_criteria(found, kind.value, found.kinds[kind]))) for kind in KINDS}
+
+
+def judge_rivals(found: Findings) -> dict[str, tuple[Criterion, ...]]:
+    """Maps that no artefact serves yet, by the same tests: whether any map of this network would meet them."""
+    return {name: tuple(_criteria(found, name, of)) for name, of in found.rivals.items()}
 
 
 def recommended(verdicts: dict[MapKind, Verdict]) -> MapKind:
@@ -79,18 +84,16 @@ def recommended(verdicts: dict[MapKind, Verdict]) -> MapKind:
     return max((MapKind.RISK, MapKind.ATTENTION), key=lambda kind: (verdicts[kind].passed, verdicts[kind].met))
 
 
-def _criteria(found: Findings, kind: MapKind) -> list[Criterion]:
-    gained = gained_on_judged(found, kind.value)
-    above = found.kinds[kind].above_energy
-    last = list(found.kinds[kind].cascade.values())[-1:]
-    deleted = [curve.over_random for curves in found.curves.values() for curve in curves if curve.name == kind.value]
+def _criteria(found: Findings, name: str, of: OfKind) -> list[Criterion]:
+    gained, above, last = gained_on_judged(found, name), of.above_energy, list(of.cascade.values())[-1:]
+    deleted = [curve.over_random for curves in found.curves.values() for curve in curves if curve.name == name]
     worst = min(deleted, key=lambda each: each.low, default=None)
     return [
         _criterion("mass_over_chance", "weight on the changed cells", f">= {MASS_OVER_CHANCE:g} x chance", gained,
                    gained is not None and gained >= MASS_OVER_CHANCE),
         _criterion("mass_above_energy", "more weight there than an energy map", "> 0, interval outside",
                    above.value if above else None, above is not None and above.low > 0),
-        *(_pointing(found, kind, change) for change in pairs.POINTED),
+        *(_pointing(found, name, change) for change in pairs.POINTED),
         _criterion("deletion_over_random_sd", "its top cells move the risk more than random ones",
                    "> 0, interval outside", worst.value if worst else None, worst is not None and worst.low > 0),
         _criterion("randomised_rank_correlation", "gone when the weights are random", f"|rho| < {RANDOMISED_BELOW:g}",
@@ -98,8 +101,8 @@ def _criteria(found: Findings, kind: MapKind) -> list[Criterion]:
     ]  # fmt: skip
 
 
-def _pointing(found: Findings, kind: MapKind, change: str) -> Criterion:
-    score = found.of(kind.value, Object.DIFFERENCE, change)
+def _pointing(found: Findings, name: str, change: str) -> Criterion:
+    score = found.of(name, Object.DIFFERENCE, change)
     value = score.pointing if score else None
     return _criterion(
         f"pointing_{change}", f"points at {_NAMES[change]}", f">= {POINTING:g}", value, (value or 0) >= POINTING

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from ecg.contract import ExplanationFacts, MapKind
 from model_training.explain import examine, report, verdict
-from model_training.explain.examine import Sizes
+from model_training.explain.examine import OfKind, Sizes
 
 SMALL = Sizes(pairs=6, gradients=2, occluded=1, deleted=16, population=24, typical=16, shapley=2, sanity=6, textbook=8)
 
@@ -74,3 +75,15 @@ def test_the_report_is_written_and_says_simulated(found, tmp_path):
     written = text.read_text()
     for part in ("SIMULATED", "Deletion and insertion", "Shapley", "occlusion", "the mask itself", "not tested"):
         assert part in written
+
+
+def test_maps_that_are_not_served_are_held_to_the_same_tests(found):
+    """Whatever stands among the rivals is judged by its own figures, test by test, and open where none were taken."""
+    judged = verdict.judge_rivals(replace(found, rivals={"energy": OfKind()}))["energy"]
+    served = verdict.judge(found)[MapKind.RISK].criteria
+    assert [each.key for each in judged] == [each.key for each in served]
+    told = {each.key: each for each in judged}
+    assert told["pointing_lbbb"].passed is True
+    assert told["deletion_over_random_sd"].value is not None
+    assert told["mass_above_energy"].passed is None
+    assert told["randomised_rank_correlation"].passed is None
