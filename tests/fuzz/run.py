@@ -82,7 +82,7 @@ counts as a defect.
 What breaks the law lies in `build/fuzz/found`; `python -m tests.fuzz.triage` sorts it by the place where it broke, and
 `python -m tests.fuzz.run --one FILE` runs one again. Once mended, its bytes go into `corpus/<target>/found-*`, where
 `pytest tests/fuzz` runs them for good. `python -m tests.fuzz.make_corpus` writes the `made-*` files anew; the `kept-*`
-files are what the runs grew, minimised by `python -m tests.fuzz.run --shrink`.
+files are what the runs grew, minimised by `python -m tests.fuzz.shrink`.
 
 ## Executions so far
 
@@ -111,7 +111,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--slice", type=int, default=60, help="seconds a target runs before the next one's turn")
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=TARGETS)
-    parser.add_argument("--one", type=Path)
+    parser.add_argument("--one", type=Path, help="run one file again")
     chosen = parser.parse_args()
     if chosen.one:
         again(chosen.one.resolve())
