@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from model_training.commands import cohorts, explain, make, pretrain, risk, robustness, simulate
+from model_training.commands import ablate, cohorts, explain, make, pretrain, risk, robustness, simulate
 
 app = typer.Typer(
     name="model_training",
@@ -17,6 +17,7 @@ cohorts.register(app)
 pretrain.register(app)
 risk.register(app)
 make.register(app)
+ablate.register(app)
 simulate.register(app)
 explain.register(app)
 robustness.register(app)

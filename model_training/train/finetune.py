@@ -48,7 +48,8 @@ class Stage(StrEnum):
 
 
 class FinetuneConfig(BaseModel):
-    """`encoder` is the folder of a pretraining or of another fine-tuning run, '' starts `network` from scratch.
+    """`encoder` is the folder of a pretraining or of another fine-tuning run, '' starts `network` from scratch,
+    with its own `switches` changed where any are given.
 
     `labelled_events` keeps that many events of the training folds and the same share of the others, 0 keeps all.
     `reconstruction` weighs the drawing of the unmasked signal beside the Cox loss, as the paper has it.
@@ -58,6 +59,7 @@ class FinetuneConfig(BaseModel):
     recipe: str = "rhythm-100hz"
     encoder: str = ""
     network: str = "lead_additive"
+    switches: dict[str, bool | str] = {}
     stage: Stage = Stage.ALL
     ties: Ties = Ties.EFRON
     reconstruction: float = Field(default=0.0, ge=0)
@@ -157,6 +159,9 @@ def chosen_rows(config: FinetuneConfig, people: People) -> Rows:
 
 
 def _encoder(config: FinetuneConfig, people: People) -> Network:
+    if not config.encoder and config.switches:
+        base = nets.dual_attention_config(config.network).to_dict()
+        return DualAttention(DualAttentionConfig.from_dict(base | config.switches))
     if not config.encoder:
         return nets.build(config.network, people.recipe.input.samples)
     folder = Path(config.encoder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,6 @@ from ecg.predictor import Predictor
 from model_training import recipe as recipes
 from model_training.commands import risk
 from model_training.losses import Ties
-from model_training.nets.config import DualAttentionConfig
-from model_training.nets.dual_attention import DualAttention
 from model_training.survival.curves import Outcomes
 from model_training.train import arms, calibrate, card, cox_head, evaluate, finetune, ship
 from model_training.train.cox_head import Target
@@ -28,7 +25,7 @@ from model_training.train.place import Place
 from model_training.train.run import Run
 
 RECIPE = recipes.load("rhythm-100hz")
-SMALL = {"channels": [16, 16]}
+SMALL = {"lead_context": "content"}
 N = 400
 
 
@@ -59,20 +56,9 @@ def people() -> People:
     return planted_people()
 
 
-@pytest.fixture
-def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shipped network, made small."""
-    shipped = finetune.nets.dual_attention_config("lead_additive")
-
-    def build(name: str, samples: int) -> DualAttention:
-        return DualAttention(DualAttentionConfig.from_dict(shipped.to_dict() | SMALL))
-
-    monkeypatch.setattr(finetune.nets, "build", build)
-
-
 def config(**changes: object) -> finetune.FinetuneConfig:
     fit = FitOptions(epochs=2, threads=1, show_progress=False, device="cpu")
-    return finetune.FinetuneConfig(**{"stage": "head", "batch_size": 64, "fit": fit} | changes)
+    return finetune.FinetuneConfig(**{"stage": "head", "batch_size": 64, "switches": SMALL, "fit": fit} | changes)
 
 
 def target(n: int = 500, seed: int = 0) -> tuple[np.ndarray, Target]:
@@ -132,7 +118,6 @@ def test_every_batch_has_its_share_of_events(people: People) -> None:
     assert not torch.equal(batches[0].ecg, other[0].ecg)
 
 
-@pytest.mark.usefixtures("small_network")
 def test_labelled_events_are_counted(people: People) -> None:
     """The wanted number of events, the same event rate, and nested: fewer labels are some of the more."""
     few, more = (set(finetune.chosen_rows(config(labelled_events=each), people).tolist()) for each in (20, 60))
@@ -145,17 +130,10 @@ def test_labelled_events_are_counted(people: People) -> None:
 @pytest.fixture(scope="module")
 def finished(people: People, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run through everything: head, all weights, calibration."""
-    patch = pytest.MonkeyPatch()
-    shipped = finetune.nets.dual_attention_config("lead_additive")
-    small: Callable[[str, int], DualAttention] = lambda *_: DualAttention(  # noqa: E731
-        DualAttentionConfig.from_dict(shipped.to_dict() | SMALL)
-    )
-    patch.setattr(finetune.nets, "build", small)
     chosen = config(stage="all", controls_per_event=0)
     run = Run.open(tmp_path_factory.mktemp("run"), arms.toml_of(chosen.model_dump(mode="json")), board=False)
     done = finetune.finetune(chosen, people, run)
     risk.calibrated(done, chosen, people, run, 0)
-    patch.undo()
     return run.folder
 
 
