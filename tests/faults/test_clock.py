@@ -12,6 +12,12 @@ from tests.service.server import Server
 DAY_S = 86_400
 
 
+def put(offset: Path, ahead_s: int) -> None:
+    """In place: the server looks into this file while it is written."""
+    with offset.open("r+b") as file:
+        file.write(struct.pack("q", ahead_s))
+
+
 def test_the_clock_jumps(tmp_path: Path, shifting_clock: Path) -> None:
     """A day ahead, two days back, a century on: answers go on, ids sort, the chain verifies, nobody is locked out."""
     offset = tmp_path / "offset"
@@ -19,7 +25,7 @@ def test_the_clock_jumps(tmp_path: Path, shifting_clock: Path) -> None:
     with Server(tmp_path, **settings) as server:
         heard, years = [], []
         for ahead_s in (0, DAY_S, -2 * DAY_S, 36_500 * DAY_S, -3_600, 0):
-            offset.write_bytes(struct.pack("q", ahead_s))
+            put(offset, ahead_s)
             heard += [ask(server.http) for _ in range(3)]
             years.append(datetime.fromisoformat(heard[-1].body["created"]).year)
         assert {each.status for each in heard} == {200}
@@ -38,5 +44,5 @@ def test_a_key_is_remembered_across_a_jump(tmp_path: Path, shifting_clock: Path)
     with Server(tmp_path, LD_PRELOAD=str(shifting_clock)) as server:
         first = ask(server.http, **key)
         for ahead_s in (3_600, -3_600, -DAY_S):
-            offset.write_bytes(struct.pack("q", ahead_s))
+            put(offset, ahead_s)
             assert ask(server.http, **key).body == first.body
