@@ -83,7 +83,8 @@ def _verdicts(found: Findings) -> Iterator[str]:
 
 
 def _criterion(one: Criterion) -> str:
-    return f"{number(one.value)} {_MARKS[one.passed]}"
+    told = "" if one.value is None else f"{one.value:.3f} "
+    return told + _MARKS[one.passed]
 
 
 def _pairs(found: Findings) -> Iterator[str]:

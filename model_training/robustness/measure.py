@@ -26,6 +26,8 @@ from model_training.survival.bootstrap import Estimate
 
 SEED: Final = 911
 LONGER_S: Final = 12.0
+FEWEST: Final = 5  # answered, for a figure
+FEWEST_FOR_C: Final = 20
 _VERDICTS: Final = {Verdict.GOOD: 0.0, Verdict.LIMITED: 1.0, Verdict.REJECTED: 2.0}
 
 
@@ -156,21 +158,22 @@ def _effect(model: Model, cohort: Cohort, change: Change, before: _Answers) -> E
     answered = known & ~refused
     moves, crossed = np.abs(after.percentile - before.percentile), after.band != before.band
     rows = np.flatnonzero(answered)
+    told = rows.size >= FEWEST
     return Effect(
         change=change.name, family=change.family, cohort=cohort.name, n=len(judged),
         refused=float(refused.mean()), flagged=float(flagged.mean()),
-        moved_percentile=measures.mean_interval(moves[rows]) if rows.size else None,
+        moved_percentile=measures.mean_interval(moves[rows]) if told else None,
         moved_anyway=float(moves[known].mean()) if known.any() else None,
-        worst_tenth=float(np.quantile(moves[rows], 0.9)) if rows.size else None,
-        crossed=float(crossed[rows].mean()) if rows.size else None,
-        silent=float((crossed & answered & ~flagged).sum() / answered.sum()) if rows.size else None,
+        worst_tenth=float(np.quantile(moves[rows], 0.9)) if told else None,
+        crossed=float(crossed[rows].mean()) if told else None,
+        silent=float((crossed & answered & ~flagged).sum() / answered.sum()) if told else None,
         c=_c(after.log_hazard, cohort.truth, rows), c_intact=_c(before.log_hazard, cohort.truth, rows),
         doubts=np.array([each.doubt for each in judged])[known], moves=moves[known],
     )  # fmt: skip
 
 
 def _c(score: Array, truth: Array | None, rows: NDArray[np.int64]) -> float | None:
-    return None if truth is None or rows.size < 2 else measures.concordance(score[rows], truth[rows])
+    return None if truth is None or rows.size < FEWEST_FOR_C else measures.concordance(score[rows], truth[rows])
 
 
 def coverage_curve(found: Sequence[Effect], points: int = 20) -> tuple[Array, Array]:

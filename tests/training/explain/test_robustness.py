@@ -84,7 +84,7 @@ def test_what_changes_nothing_moves_nobody_and_what_the_model_feels_moves_it(coh
     assert gain.moved_percentile.value > 5 * max(fine.moved_percentile.value, 0.1)
     assert short.refused == 1
     assert short.moved_percentile is None
-    assert lead.c_intact is not None
+    assert lead.c_intact is None  # twelve people are too few for a concordance
     assert lead.moved_percentile.value > 0
     assert 0 <= gain.silent <= gain.crossed <= 1
 
