@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -25,16 +26,11 @@ def energy_map(contract: Contract) -> Maps:
 
 
 def random_map(contract: Contract) -> Maps:
-    """Blind: the same numbers for the same person, whatever their ECG shows."""
+    """Blind: numbers that follow from the recording and say nothing of it, anew for each."""
 
     def drawn(subjects: Sequence[Subject]) -> Array:
         shape = (12, contract.explanation.tokens)
-        return np.stack(
-            [
-                np.random.default_rng([*each.name.encode(), round(1e3 * float(each.tensor[0, 0])) % 997]).random(shape)
-                for each in subjects
-            ]
-        )
+        return np.stack([np.random.default_rng(zlib.crc32(each.tensor.tobytes())).random(shape) for each in subjects])
 
     return drawn
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ecg.contract import MapKind
-from model_training.explain import examine, pairs
+from model_training.explain import examine, pairs, rivals
 from model_training.explain.pairs import Object
 from tests.training.explain.planted import Planted
 
@@ -72,3 +72,13 @@ def test_candidates_have_what_the_changes_would_add_to_nobody():
     assert len(traits) == 20
     assert (traits["condition"] == "normal").all()
     assert not traits[["af", "old_inferior_mi", "paced"]].any().any()
+
+
+def test_the_blind_rival_is_blind(levelled, seen):
+    """The map that others are held against reaches chance too, as a difference and alone."""
+    blind = rivals.random_map(levelled.contract)
+    for some in seen.values():
+        for each in Object:
+            score = pairs.score("random", blind, some, each)
+            assert score is not None
+            assert score.gained == pytest.approx(1, abs=0.25)
