@@ -100,6 +100,11 @@ class Bench:
             for arm in arms:
                 yield from ((arm, events, seed) for seed in self.config.seeds)
 
+    def known(self) -> list[Cell]:
+        """Every cell that was ever finished in this folder, by this configuration or by others."""
+        found = [Cell(**json.loads(path.read_text())) for path in sorted(self.out.glob("*.json"))]
+        return [cell for cell in dict.fromkeys([*self.cells(), *found]) if self.done(cell)]
+
     def done(self, cell: Cell) -> bool:
         return (self.out / f"{cell.stem}.npy").is_file()
 
@@ -107,6 +112,7 @@ class Bench:
 def run_cell(bench: Bench, people: People, cell: Cell) -> None:
     """Scores of the test folds, written whole or not at all."""
     scores = _scores(bench, people, cell)
+    (bench.out / f"{cell.stem}.json").write_text(json.dumps(asdict(cell)) + "\n")
     partial = bench.out / f".{cell.stem}.npy"
     np.save(partial, scores)
     partial.replace(bench.out / f"{cell.stem}.npy")
@@ -206,7 +212,7 @@ def table(bench: Bench, people: People) -> dict[str, Any]:
     at = people.table["cohort_row"].to_numpy()[test]
     judge, patients = oracle.Judge.of(truth[at]), people.patients[test]
     own, best = judge.c(truth.eta_ecg[at]), oracle.best_ecg_score(traits.iloc[at], truth.preset)
-    scores = {cell: np.load(bench.out / f"{cell.stem}.npy") for cell in bench.cells() if bench.done(cell)}
+    scores = {cell: np.load(bench.out / f"{cell.stem}.npy") for cell in bench.known()}
     lines = []
     for arm, events in dict.fromkeys((cell.arm, cell.events) for cell in scores):
         mine = [scores[cell] for cell in scores if (cell.arm, cell.events) == (arm, events)]
