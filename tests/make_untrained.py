@@ -1,4 +1,4 @@
-"""python -m tests.make_untrained PTBXL_DIR: the artefact of tests, and of a service before any model is trained.
+"""python -m tests.make_untrained PTBXL_DIR: the artefact of tests that need no trained model.
 
 A real network with random weights, exported through the real path, on real recordings: everything works and nothing is
 learned. Its name and its card say so.
@@ -171,4 +171,4 @@ def main(root: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), ROOT / "models")
+    main(Path(sys.argv[1]), ROOT / "tests" / "fixtures" / "models")

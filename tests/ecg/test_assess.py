@@ -26,7 +26,7 @@ from ecg.recording import Recording, Unit, Waveform
 from tests import makers
 from tests.conftest import ROOT
 
-MODEL = ROOT / "models" / "hf-untrained-0.1.0.onnx"
+MODEL = ROOT / "tests" / "fixtures" / "models" / "hf-untrained-0.1.0.onnx"
 KNOWN = probe.known_ecg().samples_mv
 ALL = np.ones(12, dtype=bool)
 

@@ -16,7 +16,7 @@ from ecg.errors import ContractInvalid, InferenceFailed
 from ecg.predictor import Predictor
 from tests.conftest import ROOT
 
-KNOWN: Contract = Predictor.load(ROOT / "models" / "hf-untrained-0.1.0.onnx").contract
+KNOWN: Contract = Predictor.load(ROOT / "tests" / "fixtures" / "models" / "hf-untrained-0.1.0.onnx").contract
 TEXT: dict[str, Any] = json.loads(KNOWN.to_json())
 
 
@@ -144,7 +144,7 @@ class TestRisk:
         """The graph's own horizon risks are what the core computes from its log-hazard."""
         from ecg import probe
 
-        predictor = Predictor.load(ROOT / "models" / "hf-untrained-0.1.0.onnx")
+        predictor = Predictor.load(ROOT / "tests" / "fixtures" / "models" / "hf-untrained-0.1.0.onnx")
         inference = predictor.infer(probe.tensor(KNOWN.preprocessing), np.ones(12, dtype=bool))
         found = risk.estimate(KNOWN.output, inference.log_hazard)
         np.testing.assert_allclose([each.probability for each in found.horizons], inference.horizon_risk, rtol=2e-3)

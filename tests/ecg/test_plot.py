@@ -22,7 +22,7 @@ ECG = probe.known_ecg()
 
 @pytest.fixture(scope="module")
 def assessment() -> assess.Assessment:
-    predictor = Predictor.load(ROOT / "models" / "hf-untrained-0.1.0.onnx")
+    predictor = Predictor.load(ROOT / "tests" / "fixtures" / "models" / "hf-untrained-0.1.0.onnx")
     recording = Recording("test", Waveform(LEADS, ECG.samples_mv, 500.0, Unit.MILLIVOLT))
     return assess.assess(recording, predictor)
 

@@ -142,7 +142,8 @@ def test_either_kind_of_map(server: Server) -> None:
     assert CSV
     told = {kind: post(server, CSV.data, map=kind).json() for kind in ("attention", "risk", "")}
     assert [told[kind]["attention"]["faithfulness"]["kind"] for kind in ("attention", "risk")] == ["attention", "risk"]
-    assert told[""]["attention"] == told["attention"]["attention"] != told["risk"]["attention"]
+    assert told["attention"]["attention"] != told["risk"]["attention"]
+    assert told[""]["attention"] == told[told[""]["attention"]["faithfulness"]["kind"]]["attention"]
     assert told["risk"]["risk"] == told["attention"]["risk"]
     problem(post(server, CSV.data, map="magic"), 422, "request_invalid")
 

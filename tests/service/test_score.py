@@ -22,7 +22,7 @@ from tests import makers
 from tests.conftest import ROOT
 from tests.ecg import hearts
 
-MODEL = ROOT / "models" / "hf-untrained-0.1.0.onnx"
+MODEL = ROOT / "tests" / "fixtures" / "models" / "hf-untrained-0.1.0.onnx"
 
 
 def heart(format_name: str, bpm: float) -> bytes:
