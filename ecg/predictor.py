@@ -56,6 +56,7 @@ class Predictor:
         self._session = _session(data)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.contract: Contract = contracts.parse(metadata.get(METADATA_KEY))
+        self.contract_digest = self.contract.digest  # named in each answer's record, and slow to work out
         self._outputs = [each.name for each in self._session.get_outputs()]
         _require_promised_shapes(self._session, self.contract)
 

@@ -65,7 +65,7 @@ def claim_of(key: str | None, question: Question) -> Claim | None:
 
 
 def model_facts(model: Model) -> dict[str, str]:
-    return {"model": model.label, "model_sha256": model.sha256, "contract_digest": model.contract.digest}
+    return {"model": model.label, "model_sha256": model.sha256, "contract_digest": model.contract_digest}
 
 
 def _made(question: Question, model: Model, abandoned: threading.Event) -> tuple[Answered, bytes]:

@@ -38,6 +38,11 @@ class Model:
         return contract
 
     @property
+    def contract_digest(self) -> str:
+        digest: str = self.predictor.contract_digest
+        return digest
+
+    @property
     def name(self) -> str:
         return self.contract.model.name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -29,12 +29,25 @@ def make_engine(url: str, timeout_s: float) -> AsyncEngine:
     )  # fmt: skip
 
 
+def make_file_engine(url: str, timeout_s: float) -> Engine | None:
+    """For use from a thread; None where the store is no SQLite file."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    return _prepared(create_engine(parsed.set(drivername="sqlite+pysqlite"), connect_args={"timeout": timeout_s}))
+
+
 def _sqlite(url: URL, timeout_s: float) -> AsyncEngine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(url, connect_args={"timeout": timeout_s})
-    event.listen(engine.sync_engine, "connect", _configure)
-    event.listen(engine.sync_engine, "begin", _begin)
+    _prepared(engine.sync_engine)
+    return engine
+
+
+def _prepared(engine: Engine) -> Engine:
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
     return engine
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -94,7 +94,12 @@ def now() -> str:
 
 
 def canonical(entry: Entry) -> bytes:
-    return orjson.dumps(asdict(entry), option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(_members(entry), option=orjson.OPT_SORT_KEYS)
+
+
+def _members(entry: Entry) -> dict[str, Any]:
+    """By name; `asdict` would copy each value and take twenty times as long."""
+    return {name: getattr(entry, name) for name in COLUMNS}
 
 
 def digest(previous: str, seq: int, entry: Entry, key: bytes | None) -> str:
@@ -109,7 +114,7 @@ def seal(after: Link, entry: Entry, key: bytes | None) -> Sealed:
 
 
 def as_row(sealed: Sealed) -> dict[str, Any]:
-    return {"seq": sealed.seq, **asdict(sealed.entry), "hash": sealed.hash}
+    return {"seq": sealed.seq, **_members(sealed.entry), "hash": sealed.hash}
 
 
 def from_row(row: Any) -> Sealed:

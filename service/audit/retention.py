@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, CursorResult, Table, delete, func, insert,
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from service.audit import tables
+from service.audit.commit import as_text, lock_head
 from service.audit.engine import WRITE
 from service.audit.entry import Action, Entry, Link, as_row, now, seal
-from service.audit.store import Store, as_text
 from service.ids import new_id
 
 
@@ -28,7 +28,7 @@ async def retain(
 ) -> Removed:
     """Keep so many days of each; None keeps everything."""
     async with engine.execution_options(**{WRITE: True}).begin() as connection:
-        head = await Store.lock_head(connection)
+        head = await connection.run_sync(lock_head)
         rows = await _cut(connection, head, key, audit_days) if audit_days is not None else 0
         answers = await _purge(connection, tables.answers, answer_days) if answer_days is not None else 0
         keys = await _purge(connection, tables.keys, key_days)

@@ -170,7 +170,7 @@ def _device(answered: Answered) -> Json:
         "resourceType": "Device",
         "identifier": [
             {"system": f"{OURS}:model-sha256", "value": model.sha256},
-            {"system": f"{OURS}:contract-sha256", "value": model.contract.digest},
+            {"system": f"{OURS}:contract-sha256", "value": model.contract_digest},
         ],
         "status": "active",
         "deviceName": [{"name": facts.name, "type": "model-name"}],

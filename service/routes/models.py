@@ -51,7 +51,7 @@ def _listing(shelf: Shelf) -> ModelList:
 def _summary(found: Model, shelf: Shelf) -> ModelSummary:
     facts = found.contract.model
     return ModelSummary(
-        name=facts.name, version=facts.version, sha256=found.sha256, contract_digest=found.contract.digest,
+        name=facts.name, version=facts.version, sha256=found.sha256, contract_digest=found.contract_digest,
         intended_use=facts.intended_use.value, population=facts.population, created=facts.created,
         default=found is shelf.default,
     )  # fmt: skip

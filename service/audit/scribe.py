@@ -1,0 +1,70 @@
+"""Who carries a commit out: one thread for SQLite, which has no waiting of its own, the event loop for PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.audit.commit import Outcome, Rules, Written, commit
+from service.audit.engine import WRITE, make_file_engine
+
+
+class Scribe(Protocol):
+    async def write(self, batch: Sequence[Written]) -> list[Outcome]:
+        """All rows in one transaction, which has ended when this returns."""
+
+    def close(self) -> None:
+        """After the last write."""
+
+
+def make_scribe(url: str, engine: AsyncEngine, rules: Rules, timeout_s: float) -> Scribe:
+    files = make_file_engine(url, timeout_s)
+    return _OnLoop(engine, rules) if files is None else _InThread(files, rules)
+
+
+class _InThread:
+    """A commit crosses to the thread and back once, not once a statement: each crossing waits for the interpreter."""
+
+    def __init__(self, engine: Engine, rules: Rules) -> None:
+        self._pool, self._rules = engine, rules
+        self._engine = engine.execution_options(**{WRITE: True})
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit")
+
+    async def write(self, batch: Sequence[Written]) -> list[Outcome]:
+        given_up = threading.Event()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, batch, given_up)
+        finally:
+            given_up.set()
+
+    def _commit(self, batch: Sequence[Written], given_up: threading.Event) -> list[Outcome]:
+        with self._engine.connect() as connection:
+            outcomes = commit(connection, batch, self._rules)
+            if given_up.is_set():  # its callers have been told that nothing was written
+                raise TimeoutError("nobody waits for this commit any more")
+            connection.commit()
+        return outcomes
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._pool.dispose()
+
+
+class _OnLoop:
+    def __init__(self, engine: AsyncEngine, rules: Rules) -> None:
+        self._engine, self._rules = engine.execution_options(**{WRITE: True}), rules
+
+    async def write(self, batch: Sequence[Written]) -> list[Outcome]:
+        async with self._engine.connect() as connection:
+            outcomes = await connection.run_sync(commit, batch, self._rules)
+            await connection.commit()
+        return outcomes
+
+    def close(self) -> None:
+        pass
