@@ -50,7 +50,7 @@ def ablate(
 
 
 def _run(bench: Bench, people: People, engine: str) -> None:
-    todo = [cell for cell in bench.cells() if not bench.done(cell)]
+    todo = [cell for cell in bench.cells(room.available(people)) if not bench.done(cell)]
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip

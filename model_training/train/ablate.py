@@ -88,8 +88,9 @@ class Bench:
     def people(self, workers: int = 2) -> People:
         return people_room.gather([self.folder], recipes.load(self.config.recipe), self.cache, workers)
 
-    def cells(self) -> list[Cell]:
-        return [Cell(*each) for each in self._named()]
+    def cells(self, available: int) -> list[Cell]:
+        """Those that ask for fewer labelled events than there are, and those that take all."""
+        return [Cell(*each) for each in self._named() if each[1] < available]
 
     def _named(self) -> Iterator[tuple[str, int, int]]:
         arms = [f"{name}, head" for name in self.encoders] + (list(TABLES) if self.config.tables else [])
@@ -100,13 +101,18 @@ class Bench:
             for arm in arms:
                 yield from ((arm, events, seed) for seed in self.config.seeds)
 
-    def known(self) -> list[Cell]:
+    def known(self, available: int) -> list[Cell]:
         """Every cell that was ever finished in this folder, by this configuration or by others."""
         found = [Cell(**json.loads(path.read_text())) for path in sorted(self.out.glob("*.json"))]
-        return [cell for cell in dict.fromkeys([*self.cells(), *found]) if self.done(cell)]
+        return [cell for cell in dict.fromkeys([*self.cells(available), *found]) if self.done(cell)]
 
     def done(self, cell: Cell) -> bool:
         return (self.out / f"{cell.stem}.npy").is_file()
+
+
+def available(people: People) -> int:
+    """Labelled events in the training folds."""
+    return int(people.outcomes.happened[people.rows_in(range(1, 8))].sum())
 
 
 def run_cell(bench: Bench, people: People, cell: Cell) -> None:
@@ -212,13 +218,13 @@ def table(bench: Bench, people: People) -> dict[str, Any]:
     at = people.table["cohort_row"].to_numpy()[test]
     judge, patients = oracle.Judge.of(truth[at]), people.patients[test]
     own, best = judge.c(truth.eta_ecg[at]), oracle.best_ecg_score(traits.iloc[at], truth.preset)
-    scores = {cell: np.load(bench.out / f"{cell.stem}.npy") for cell in bench.known()}
+    scores = {cell: np.load(bench.out / f"{cell.stem}.npy") for cell in bench.known(available(people))}
     lines = []
     for arm, events in dict.fromkeys((cell.arm, cell.events) for cell in scores):
         mine = [scores[cell] for cell in scores if (cell.arm, cell.events) == (arm, events)]
         cs = [judge.c(each) for each in mine]
         line: dict[str, Any] = {
-            "arm": arm, "events": events or int(people.outcomes.happened[people.rows_in(range(1, 8))].sum()),
+            "arm": arm, "events": events or available(people),
             "seeds": len(cs), "c": float(np.mean(cs)), "c_sd": float(np.std(cs)),
             "harrell_c": float(np.mean([harrell_c(people.outcomes[test], each) for each in mine])),
             "recovery": float((np.mean(cs) - 0.5) / (own - 0.5)),

@@ -179,7 +179,8 @@ def figures(found: dict[str, Any], folder: Path) -> list[Path]:
     top = max((point[0] for each in found["horizons"] for point in each["calibration_curve"]), default=1.0)
     axes[0].plot([0, top], [0, top], color="0.6", linewidth=1, linestyle="--")
     axes[0].set(xlabel="predicted risk", ylabel="observed, smoothed", title="calibration")
-    axes[0].legend(frameon=False)
+    if found["horizons"]:
+        axes[0].legend(frameon=False)
     for third in found["tertiles"]:
         axes[1].step(third["years"], third["incidence"], where="post", label=f"{third['third']} third")
     axes[1].set(xlabel="years", ylabel="incidence (Kaplan-Meier)", title="by thirds of predicted risk")

@@ -59,7 +59,7 @@ class FinetuneConfig(BaseModel):
     recipe: str = "rhythm-100hz"
     encoder: str = ""
     network: str = "lead_additive"
-    switches: dict[str, bool | str] = {}
+    switches: dict[str, bool | int | str] = {}
     stage: Stage = Stage.ALL
     ties: Ties = Ties.EFRON
     reconstruction: float = Field(default=0.0, ge=0)
