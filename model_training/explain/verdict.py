@@ -97,7 +97,8 @@ def _criteria(found: Findings, name: str, of: OfKind) -> list[Criterion]:
         _criterion("deletion_over_random_sd", "its top cells move the risk more than random ones",
                    "> 0, interval outside", worst.value if worst else None, worst is not None and worst.low > 0),
         _criterion("randomised_rank_correlation", "gone when the weights are random",
-                   f"below {RANDOMISED_BELOW:g} either way", last[0] if last else None, bool(last) and abs(last[0]) < RANDOMISED_BELOW),
+                   f"below {RANDOMISED_BELOW:g} either way", last[0] if last else None,
+                   bool(last) and abs(last[0]) < RANDOMISED_BELOW),
     ]  # fmt: skip
 
 
