@@ -47,11 +47,10 @@ async def answer(house: House, request: Request, trail: Trail, question: Questio
         return _again(trail, earlier)
     model = house.models.shelf.choose(question.options.model)
     trail.facts |= model_facts(model)
-    answered, body = await while_connected(request, lambda abandoned: _made(question, model, abandoned), house.worker)
+    answered, kept = await while_connected(request, lambda abandoned: _made(question, model, abandoned), house.worker)
     note(house, answered)
-    kept = Answer(answered.id, question.representation.MEDIA_TYPE, body, json.kept(answered))
     earlier = await _written(house, trail, answered, kept, claim)
-    return _again(trail, earlier) if earlier else Response(body, 200, media_type=kept.media_type)
+    return _again(trail, earlier) if earlier else Response(kept.body, 200, media_type=kept.media_type)
 
 
 def claim_of(key: str | None, question: Question) -> Claim | None:
@@ -68,12 +67,15 @@ def model_facts(model: Model) -> dict[str, str]:
     return {"model": model.label, "model_sha256": model.sha256, "contract_digest": model.contract_digest}
 
 
-def _made(question: Question, model: Model, abandoned: threading.Event) -> tuple[Answered, bytes]:
+def _made(question: Question, model: Model, abandoned: threading.Event) -> tuple[Answered, Answer]:
     answered = judge(question.upload, question.sha256, question.options, model, abandoned)
     begun = time.perf_counter()
     body = question.representation.render(answered)
+    # An answer in JSON without waveforms is itself what is kept of it.
+    is_kept = question.representation is json and not question.options.include
+    record = body if is_kept else json.kept(answered)
     answered.stages_s["render"] = time.perf_counter() - begun
-    return answered, body
+    return answered, Answer(answered.id, question.representation.MEDIA_TYPE, body, record)
 
 
 async def _written(

@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _CHANCE_BITS: Final = 80
 _lock = threading.Lock()
 _last = [0]
@@ -20,4 +21,4 @@ def new_id() -> str:
         # Within one millisecond (or when the clock steps back) the last id is counted up instead.
         value = fresh if fresh >> _CHANCE_BITS > _last[0] >> _CHANCE_BITS else _last[0] + 1
         _last[0] = value
-    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
