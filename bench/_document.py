@@ -60,8 +60,8 @@ def _service(found: dict[str, Any]) -> list[str]:
         f"`python -m bench service`: medians of {found['rounds']} rounds, in which the candidates take turns; two",
         "worker processes each; the client runs on the same machine. CPU and memory are those of a candidate's",
         "processes together. Every candidate but the usual endpoint runs this project's own pipeline; this service",
-        "alone also audits, limits and counts. The usual endpoint reads by wfdb from a temporary folder and does the same",
-        "work with neurokit2.",
+        "alone also audits, limits and counts. The usual endpoint reads by wfdb from a temporary folder and does the",
+        "same work with neurokit2.",
         "",
         f"Floor, what no service can do without: {total:.2f} ms CPU ({parts}).",
         "",
@@ -77,8 +77,8 @@ def service_table(found: dict[str, Any]) -> str:
     ]
     lines += [  # one row a candidate, kind of file and number of clients
         f"| {each['candidate']} | {each['kind']} | {each['clients']} | {each['per_second']:.0f} |"
-        f" {each['p50_ms']:.1f} | {each['p95_ms']:.1f} | {each['p99_ms']:.1f} | {each['cpu_ms']:.2f} | {each['cpu_ms'] / floor:.2f} |"
-        f" {each['memory_mib']:.0f} | {each['failed']} |"
+        f" {each['p50_ms']:.1f} | {each['p95_ms']:.1f} | {each['p99_ms']:.1f} | {each['cpu_ms']:.2f} |"
+        f" {each['cpu_ms'] / floor:.2f} | {each['memory_mib']:.0f} | {each['failed']} |"
         for each in found["lines"]
     ]
     return "\n".join(lines)

@@ -1,0 +1,187 @@
+"""Scoring a cohort beside its bound on one core, on one and two processes, and its memory as the cohort grows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from bench import _document
+from bench._processes import ROOT, Running, no_extra
+from bench.peers._pipeline import model_path
+from ecg import beats, formats, harmonise, preprocess, quality
+from ecg.predictor import Predictor
+from service import memory
+from service.scoring import engines
+from service.scoring.inputs import Record, files_of, records
+from service.scoring.parts import Part
+from service.scoring.rows import OK, Job, row_of
+
+PTBXL: Final = ROOT / ".cache" / "ptbxl"
+BATCH, BLOCKS = 32, 8
+RECORDS_A_PART, PARTS, ROUNDS = 64, 4, 2
+SIZES: Final = (1_000, 10_000, *((100_000,) if os.environ.get("BENCH_LONG") else ()))
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """CPU milliseconds a record on one core; `share` is the bound's over the row's, the median of pairs."""
+
+    row_ms: float
+    trip_ms: float
+    inference_ms: float
+    share: float
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    records: int
+    seconds: float
+    peak_mib: float
+
+
+def recordings(folder: str) -> list[Record]:
+    """Every few of PTB-XL's, so that all ages of the archive are among them."""
+    found = list(records([str(PTBXL / folder)])) if (PTBXL / folder).is_dir() else []
+    return found[:: max(1, len(found) // 1_000)][:1_000]
+
+
+def cpu_ms(part: Callable[[], T]) -> tuple[T, float]:
+    """What a part gives, and its CPU milliseconds a record of the batch it works on."""
+    start = time.process_time()
+    given = part()
+    return given, (time.process_time() - start) / BATCH * 1000
+
+
+def rate(chosen: list[Record], job: Job) -> Rate:
+    """Row and bound in turns over the same records, so that a slow minute of the machine is both's."""
+    predictor = Predictor.load(job.model)
+    answered = [each for each in chosen[: (BLOCKS + 2) * BATCH] if row_of(each, job)["code"] == OK]
+    blocks = [answered[first : first + BATCH] for first in range(0, len(answered) - BATCH + 1, BATCH)][:BLOCKS]
+    rows, trips, inferences = [], [], []
+    for block in blocks:
+        rows.append(cpu_ms(lambda: [row_of(each, job) for each in block])[1])  # noqa: B023 - called at once
+        prepared, spent = cpu_ms(lambda: [trip(each, predictor) for each in block])  # noqa: B023
+        trips.append(spent)
+        tensors, masks = (np.stack(each) for each in zip(*prepared, strict=True))
+        predictor.infer_batch(tensors, masks, maps=job.explain)
+        infer = partial(predictor.infer_batch, tensors, masks, maps=job.explain)
+        inferences.append(cpu_ms(infer)[1])
+    shares = [(trip + inference) / row for row, trip, inference in zip(rows, trips, inferences, strict=True)]
+    return Rate(median(rows), median(trips), median(inferences), median(shares), len(blocks) * BATCH)
+
+
+def trip(record: Record, predictor: Predictor) -> tuple[Any, Any]:
+    """What must be done before a network can look: read, harmonise, find the beats, judge the quality, prepare."""
+    twelve = harmonise.to_twelve(formats.read_files(files_of(record)))
+    found = beats.find(twelve)
+    mask = quality.inspect(twelve, predictor.contract.quality, found).lead_mask
+    return preprocess.prepare(twelve, predictor.contract.preprocessing, found), mask
+
+
+def scaling(chosen: list[Record], job: Job) -> dict[str, float]:
+    """Records a second of one process and of two, in turns; what the processes need to start is left out."""
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(ROUNDS):
+        for workers, found in rates.items():
+            found.append(steady_rate(chosen, job, workers))
+    ratios = [two / one for one, two in zip(rates[1], rates[2], strict=True)]
+    return {"one": median(rates[1]), "two": median(rates[2]), "ratio": median(ratios)}
+
+
+def steady_rate(chosen: list[Record], job: Job, workers: int) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        ended = [time.perf_counter() for _ in engines.local(_parts(chosen, workers), job, folder, workers)]
+    first = ended[workers - 1]  # by then each process has imported and loaded the model
+    return RECORDS_A_PART * (len(ended) - workers) / (ended[-1] - first)
+
+
+def _parts(chosen: list[Record], workers: int) -> Iterator[Part]:
+    """One more a process than is measured, all of the same records, so that both numbers stand for the same work."""
+    return (Part(number, tuple(chosen[:RECORDS_A_PART])) for number in range((PARTS + 1) * workers))
+
+
+def grown(size: int, chosen: list[Record], folder: Path) -> Grown:
+    """The command line over so many records, two processes; the peak of all its processes, shared pages once."""
+    cohort = folder / str(size)
+    for number in range(-(-size // len(chosen))):
+        place = cohort / f"{number:04d}"
+        place.mkdir(parents=True)
+        for each in chosen[: size - number * len(chosen)]:
+            header = Path(each.url.removeprefix("file://"))
+            for path in (header, header.with_suffix(".dat")):
+                os.link(path, place / path.name)
+    begun = time.perf_counter()
+    command = [sys.executable, "-m", "service.score", str(cohort), "--out", str(folder / f"{size}.parquet")]
+    process = subprocess.Popen(
+        [*command, "--workers", "2"], cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    run, peak = Running(0, process, no_extra), 0.0
+    while process.poll() is None:
+        peak = max(peak, run.memory_mib())
+        time.sleep(0.2)
+    if process.returncode:
+        raise SystemExit(f"service.score ended with {process.returncode}")
+    shutil.rmtree(cohort)
+    return Grown(size, time.perf_counter() - begun, peak)
+
+
+def told(found: Rate, scaled: dict[str, float], sizes: list[Grown]) -> list[str]:
+    growth = " to ".join(f"{each.peak_mib:.0f}" for each in sizes)
+    slopes = [(b.peak_mib - a.peak_mib) / (b.records - a.records) * 1e4 for a, b in pairwise(sizes)]
+    return [
+        f"`python -m bench score`: {found.records} PTB-XL records of 500 Hz through the row function of",
+        f"`service.score`, beside its bound in turns: the trip to the tensor, the bare network in batches of {BATCH}.",
+        "",
+        "| CPU ms a record | trip to the tensor | network, batched | bound | row | bound / row |",
+        "|---|---|---|---|---|---|",
+        f"| one core | {found.trip_ms:.2f} | {found.inference_ms:.2f} | {found.trip_ms + found.inference_ms:.2f} |"
+        f" {found.row_ms:.2f} | {100 * found.share:.0f} % |",
+        "",
+        f"One process {scaled['one']:.0f} records/s, two {scaled['two']:.0f}: {scaled['ratio']:.2f} times as many",
+        f"(medians of {ROUNDS} turns; load average of the machine meanwhile {scaled['load']:.1f}).",
+        "",
+        "Memory of the whole command with two processes, by the length of the cohort (100 Hz records, hard links):",
+        "",
+        "| records | peak MiB | records/s with start |",
+        "|---|---|---|",
+        *(f"| {each.records:,} | {each.peak_mib:.0f} | {each.records / each.seconds:.0f} |" for each in sizes),
+        "",
+        f"From {growth} MiB: at most {max(slopes):+.1f} MiB every 10,000 records.",
+    ]
+
+
+def main() -> None:
+    chosen, small = recordings("records500"), recordings("records100")
+    if not (chosen and small):
+        raise SystemExit(f"needs PTB-XL under {PTBXL.relative_to(ROOT)}")
+    memory.keep_freed()
+    path = model_path()
+    job = Job(path, Predictor.load(path).sha256, explain=False)
+    found, scaled = rate(chosen, job), scaling(chosen, job)
+    scaled["load"] = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(dir=ROOT / ".cache") as folder:  # hard links stay on one file system
+        sizes = [grown(size, small, Path(folder)) for size in SIZES]
+    lines = told(found, scaled, sizes)
+    numbers = {"rate": asdict(found), "scaling": scaled, "memory": [asdict(each) for each in sizes]}
+    _document.keep("score", {**numbers, "told": lines})
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
