@@ -62,8 +62,8 @@ class ReadOut(StrEnum):
     ATTENTION = "attention"
 
 
-class LeadContext(StrEnum):
-    """What one lead learns from the others: content added to its tokens, or only how much it counts."""
+class Context(StrEnum):
+    """What a lead, or a moment, learns from the others: content added to its tokens, or only how much it counts."""
 
     CONTENT = "content"
     WEIGHT = "weight"
@@ -88,7 +88,8 @@ class DualAttentionConfig:
     lead_attention: bool
     temporal_attention: bool
     arrangement: Arrangement
-    lead_context: LeadContext
+    lead_context: Context
+    temporal_context: Context
     norm_first: bool
     positions: Positions
     lead_size: int
@@ -164,7 +165,8 @@ _CHOICES: dict[str, type[StrEnum]] = {
     "stem": Stem,
     "block": Block,
     "arrangement": Arrangement,
-    "lead_context": LeadContext,
+    "lead_context": Context,
+    "temporal_context": Context,
     "positions": Positions,
     "dropout_kind": DropoutKind,
     "read_out": ReadOut,

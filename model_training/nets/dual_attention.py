@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from model_training.nets.attention import LeadAttention, TemporalAttention
-from model_training.nets.config import Arrangement, DropoutKind, DualAttentionConfig, LeadContext, ReadOut
+from model_training.nets.config import Arrangement, Context, DropoutKind, DualAttentionConfig, ReadOut
 from model_training.nets.encoder import LeadEncoder
 from model_training.nets.interface import N_LEADS, Maps, Network, Seen, Share
 from model_training.nets.layers import HIDDEN
@@ -30,10 +30,11 @@ class DualAttention(Network):
 
     def __init__(self, config: DualAttentionConfig) -> None:
         super().__init__()
-        if config.lead_context is LeadContext.WEIGHT and not (
-            config.lead_size and config.read_out is ReadOut.ATTENTION
-        ):
-            raise ValueError("leads that only weigh each other need a lead_size and the attention read-out")
+        weighed = Context.WEIGHT in (config.lead_context, config.temporal_context)
+        if weighed and config.read_out is not ReadOut.ATTENTION:
+            raise ValueError("leads or moments that only weigh each other need the attention read-out")
+        if config.lead_context is Context.WEIGHT and not config.lead_size:
+            raise ValueError("leads that only weigh each other need a lead_size")
         self.config, self.embedding_size = config, config.embedding_size
         self.encoder = LeadEncoder(config)
         self.lead_attention = LeadAttention(config) if config.lead_attention else None
@@ -42,7 +43,7 @@ class DualAttention(Network):
         self.to_lead = (
             nn.Linear(2 * config.channels[-1], config.lead_size) if pooled and config.lead_attention else None
         )
-        speaks = self.to_lead is not None and config.lead_context is LeadContext.CONTENT
+        speaks = self.to_lead is not None and config.lead_context is Context.CONTENT
         self.from_lead = nn.Linear(config.lead_size, config.channels[-1]) if speaks else None
         self.read_out: nn.Module = (
             AttentionPooling(config) if config.read_out is ReadOut.ATTENTION else AverageAndMaximum(config)
@@ -81,7 +82,8 @@ class DualAttention(Network):
         spoken, leads, cross = self._across_leads(tokens)
         values, received = self._over_time(tokens, spoken)
         if isinstance(self.read_out, AttentionPooling):
-            embedding, share = self.read_out(values, leads, tokens.usable, tokens.lead_mask)
+            content = values if self.config.temporal_context is Context.CONTENT else spoken
+            embedding, share = self.read_out(content, values, leads, tokens.usable, tokens.lead_mask)
             return Seen(embedding, _paid(share, cross), share)
         asking = tokens.lead_mask / tokens.lead_mask.sum(dim=1, keepdim=True).clamp(min=1)
         lead_weights = asking if self.lead_attention is None else (asking[:, None] @ cross)[:, 0]

@@ -50,17 +50,20 @@ class AttentionPooling(nn.Module):
         self.lead_bias = nn.Parameter(torch.zeros(N_LEADS, self.heads))
         self.projection = nn.Parameter(torch.empty(N_LEADS, self.heads, size, each).uniform_(-bound, bound))
 
-    def forward(self, tokens: Tensor, leads: Tensor, usable: Tensor, lead_mask: Tensor) -> tuple[Tensor, Share]:
-        """tokens (batch, 12, tokens, channels), leads (batch, 12, size): what the lead weights are judged from."""
+    def forward(
+        self, content: Tensor, judged: Tensor, leads: Tensor, usable: Tensor, lead_mask: Tensor
+    ) -> tuple[Tensor, Share]:
+        """content (batch, 12, tokens, channels) is what counts; `judged`, of the same shape, and `leads`
+        (batch, 12, size) are what its weights are judged from."""
         # within (batch, 12, heads, tokens): each token's weight in its lead
-        scores = self.token_score(tokens.transpose(0, 1)).permute(1, 0, 3, 2)
+        scores = self.token_score(judged.transpose(0, 1)).permute(1, 0, 3, 2)
         within = masked_softmax(scores, usable[:, :, None])
         # among (batch, heads, 12): each lead's weight
         among = masked_softmax((self.lead_score(leads) + self.lead_bias).transpose(1, 2), lead_mask[:, None])
         # summary (batch, 12, heads, channels): the lead's content under its weights
-        summary = (within @ tokens) * among.transpose(1, 2)[..., None]
+        summary = (within @ content) * among.transpose(1, 2)[..., None]
         # embedding (batch, heads, each) = sum over leads of summary * projection
         each_lead = summary.permute(1, 2, 0, 3).flatten(0, 1) @ self.projection.flatten(0, 1)
         embedding = each_lead.unflatten(0, (N_LEADS, self.heads)).sum(dim=0).transpose(0, 1).flatten(1)
         weight = within.transpose(2, 3) * among.transpose(1, 2)[:, :, None]
-        return embedding, Share(tokens, weight, self.projection)
+        return embedding, Share(content, weight, self.projection)

@@ -128,7 +128,7 @@ def test_numbers_are_those_of_the_json_answer(bundle: dict[str, Any], plain: dic
     }.items():
         assert part(study, code)["valueQuantity"]["value"] == plain["measurements"][name]
     assert part(study, "quality")["valueString"] == plain["quality"]["verdict"]
-    weights = observation(bundle, "lead-attention")["component"]
+    weights = observation(bundle, f"lead-{plain['attention']['faithfulness']['kind']}")["component"]
     assert [each["valueQuantity"]["value"] for each in weights] == list(plain["attention"]["leads"].values())
     [report] = resources(bundle)["DiagnosticReport"]
     assert all(warning in report["conclusion"] for warning in plain["warnings"])

@@ -42,6 +42,7 @@ SWITCHED: dict[str, tuple[str, dict[str, Any]]] = {
     "additive_no_lead_attention": ("lead_additive", {"lead_attention": False, "lead_context": "content"}),
     "additive_no_temporal_attention": ("lead_additive", {"temporal_attention": False}),
     "additive_content": ("lead_additive", {"lead_context": "content"}),
+    "additive_moments_weigh": ("lead_additive", {"temporal_context": "weight"}),
     "additive_parallel": ("lead_additive", {"arrangement": "parallel", "lead_context": "content"}),
     "additive_rotary": ("lead_additive", {"positions": "rotary"}),
     "additive_separable": ("lead_additive", {"block": "separable", "amplitude": "side_channel"}),

@@ -226,7 +226,9 @@ def test_a_configuration_is_strict(tmp_path: Path) -> None:
         with pytest.raises(ValueError):
             DualAttentionConfig.from_dict(wrong)
     with pytest.raises(ValueError, match="lead_size"):
-        DualAttention(config("paper", lead_context="weight"))
+        DualAttention(config("paper", lead_context="weight", read_out="attention", read_out_heads=2))
+    with pytest.raises(ValueError, match="read-out"):
+        DualAttention(config("paper", temporal_context="weight"))
     assert config("lead_additive").read_out is ReadOut.ATTENTION
 
 

@@ -177,15 +177,19 @@ def test_the_keyboard_reads_and_measures(page: Screen) -> None:
 
 
 def test_either_map_and_its_faithfulness_in_words(page: Screen, viewer_server: Server) -> None:
-    """The switch asks for the other kind; what was never measured is said so; numbers of a measured one are told."""
+    """The switch asks for the other kind; what was never measured is said so; what was is told with its numbers."""
     page.sample("edf")
-    assert "Not measured on this model" in page.run(TEXT, ".faithful")
-    page.run("document.querySelector('.attention input[value=risk]').click()")
-    page.wait("return document.querySelector('.words').innerText.includes('what moved the predicted risk')")
-    shown = page.run("return [...document.querySelectorAll('.weights tbody tr')].map((each) => each.innerText)")
     found = samples.find("edf")
     assert found
-    told = viewer_server.http.post("/predict?map=risk", content=found.data).json()["attention"]["leads"]
+    kinds = {"risk": "what moved the predicted risk", "attention": "where the network looked"}
+    shown_first = viewer_server.http.post("/predict", content=found.data).json()["attention"]["faithfulness"]["kind"]
+    [other] = kinds.keys() - {shown_first}
+    page.run(f"document.querySelector('.attention input[value={other}]').click()")
+    page.wait(f"return document.querySelector('.words').innerText.includes('{kinds[other]}')")
+    shown = page.run("return [...document.querySelectorAll('.weights tbody tr')].map((each) => each.innerText)")
+    answer = viewer_server.http.post(f"/predict?map={other}", content=found.data).json()["attention"]
+    assert answer["faithfulness"]["statement"] in page.run(TEXT, ".faithful")
+    told = answer["leads"]
     assert [round(told[lead] * 100) for lead in LEADS] == pytest.approx([numbers(each)[-1] for each in shown], abs=0.51)
     words = page.run(
         "const {attentionPanel} = await import('/static/viewer/attention.js');"
