@@ -114,8 +114,9 @@ def require_population(recording: Recording, contract: Contract) -> None:
 
 def distance(known: OutOfDistribution, inference: Inference) -> float:
     """How far the embedding lies from the training population, in standard deviations over its main axes."""
-    scores = np.array(known.axes) @ (inference.embedding - np.array(known.mean))
-    return float(np.sqrt(np.mean((scores / np.array(known.scales)) ** 2)))
+    mean, axes, scales = known.arrays
+    scores = axes @ (inference.embedding - mean)
+    return float(np.sqrt(np.mean((scores / scales) ** 2)))
 
 
 def _warnings(

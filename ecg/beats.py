@@ -5,7 +5,7 @@ Everything here is at 500 Hz on band-passed signals, which `Beats` carries along
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ecg import filters, rpeaks
 from ecg.delineate import delineate
 from ecg.measure import Measurements, of_beat
+from ecg.middle import median
 from ecg.recording import Samples, TwelveLead
 from ecg.rpeaks import Indices
 
@@ -56,32 +57,35 @@ class Beats:
     correlation: NDArray[np.float32]
     median_mv: Samples | None
     sampling_rate_hz: float = RATE_HZ
+    heart_rate_bpm: float | None = field(init=False)
 
     def __post_init__(self) -> None:
         for array in (self.signal_mv, self.r_samples, self.correlation, self.median_mv):
             if array is not None:
                 array.flags.writeable = False
+        object.__setattr__(self, "heart_rate_bpm", self._heart_rate_bpm())
 
     @property
     def rr_ms(self) -> NDArray[np.float64]:
-        return np.diff(self.r_samples) * (1000 / self.sampling_rate_hz)
+        apart: NDArray[np.float64] = (self.r_samples[1:] - self.r_samples[:-1]) * (1000 / self.sampling_rate_hz)
+        return apart
 
-    @property
-    def heart_rate_bpm(self) -> float | None:
+    def _heart_rate_bpm(self) -> float | None:
         """Ventricular rate by the median interval, which a missed or an ectopic beat does not move.
 
         Where it lies far from the mean (bigeminy, block, pauses) no single interval is typical, and the mean is given.
         """
         if self.r_samples.size < 2:
             return None
-        typical, mean = float(np.median(self.rr_ms)), float(self.rr_ms.mean())
+        rr_ms = self.rr_ms
+        typical, mean = median(rr_ms), float(rr_ms.mean())
         return 60_000 / (typical if abs(typical - mean) <= _TYPICAL_WITHIN * mean else mean)
 
     @property
     def irregularity(self) -> float:
         """How much each interval differs from the next, over the typical one: about 0.1 and more in fibrillation."""
         rr = self.rr_ms
-        return float(np.median(np.abs(np.diff(rr))) / np.median(rr)) if rr.size >= 3 else 0.0
+        return median(np.abs(rr[1:] - rr[:-1])) / median(rr) if rr.size >= 3 else 0.0
 
     @property
     def normal_r_samples(self) -> Indices:
@@ -133,10 +137,10 @@ def _r_offset(typical: Samples) -> int:
 
 def _kinds(r_samples: Indices, correlation: NDArray[np.float32]) -> tuple[BeatKind, ...]:
     """Ectopic is a beat that looks different, or that comes early in a rhythm that is otherwise regular."""
-    rr = np.diff(r_samples).astype(np.float64)
+    rr = (r_samples[1:] - r_samples[:-1]).astype(np.float64)
     early = np.zeros(r_samples.size, dtype=bool)
     if rr.size >= 3 and _is_regular(rr):
-        early[1:] = rr < _PREMATURE * np.median(rr)
+        early[1:] = rr < _PREMATURE * median(rr)
     ectopic = (correlation < rpeaks.ALIKE) | early
     return tuple(BeatKind.ECTOPIC if each else BeatKind.NORMAL for each in ectopic)
 
@@ -144,7 +148,7 @@ def _kinds(r_samples: Indices, correlation: NDArray[np.float32]) -> tuple[BeatKi
 def _is_regular(rr: NDArray[np.float64]) -> bool:
     if not rr.size:
         return False
-    middle = np.median(rr)
+    middle = median(rr)
     return bool(np.mean(np.abs(rr - middle) <= _REGULAR_WITHIN * middle) >= _REGULAR_SHARE)
 
 

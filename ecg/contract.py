@@ -6,9 +6,12 @@ import hashlib
 import json
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ecg.errors import ContractInvalid
@@ -168,6 +171,11 @@ class OutOfDistribution(Part):
     axes: Annotated[tuple[tuple[float, ...], ...], Field(min_length=1)]
     scales: tuple[Annotated[float, Field(gt=0)], ...]
     limit: Annotated[float, Field(gt=0)]
+
+    @cached_property
+    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Mean, axes and scales for arithmetic."""
+        return np.array(self.mean), np.array(self.axes), np.array(self.scales)
 
     @model_validator(mode="after")
     def _shapes_agree(self) -> Self:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.middle import median
 from ecg.recording import Samples
 from ecg.rpeaks import INDEPENDENT_ROWS
 
@@ -73,7 +74,7 @@ def _qrs(leads: Samples, r: int, rate_hz: float) -> Span | None:
     around = speed[max(0, r - near) : r + near]
     # Quiet is the calmer third of the time before the complex.
     before = np.sort(speed[max(0, r - 200 * near // 60) : max(1, r - near // 3)])
-    quiet = float(np.median(before[: max(1, before.size // 3)]))
+    quiet = median(before[: max(1, before.size // 3)])
     peak = float(around.max())
     for share in _QRS_SHARES:
         width = _stay_over(speed > quiet + share * (peak - quiet), r, rate_hz)
@@ -85,10 +86,10 @@ def _qrs(leads: Samples, r: int, rate_hz: float) -> Span | None:
 def _stay_over(over: NDArray[np.bool_], r: int, rate_hz: float) -> Span | None:
     """The stretch around R without a long pause, if it is as long as a QRS can be."""
     hold, longest = round(_QRS_HOLD_S * rate_hz), round(_QRS_LONGEST_S * rate_hz)
-    onset, offset = r, r
-    while onset > max(hold, r - longest) and over[onset - hold : onset].any():
+    onset, offset, flags = r, r, over.tolist()
+    while onset > max(hold, r - longest) and True in flags[onset - hold : onset]:
         onset -= 1
-    while offset < min(over.size - hold - 1, r + longest) and over[offset + 1 : offset + 1 + hold].any():
+    while offset < min(over.size - hold - 1, r + longest) and True in flags[offset + 1 : offset + 1 + hold]:
         offset += 1
     fits = round(_QRS_SHORTEST_S * rate_hz) <= offset - onset <= longest
     return Span(onset, offset) if fits else None
@@ -107,13 +108,14 @@ def _t(leads: Samples, qrs: Span, r: int, rr: float, rate_hz: float) -> Span | N
     end = min(leads.shape[1] - 1, r + round(min(_T_LATEST_S * rate_hz, _T_LATEST_OF_RR * rr)))
     if end - start < round(0.08 * rate_hz):
         return None
-    smooth = _smooth(leads, round(0.03 * rate_hz)) - isoelectric(leads, qrs, rate_hz)
+    calm = _smooth(leads, round(0.03 * rate_hz))
+    smooth = calm - isoelectric(leads, qrs, rate_hz)
     height = np.sqrt(np.einsum("ij,ij->j", smooth, smooth) / len(smooth))
     peak = start + int(height[start:end].argmax())
     if height[peak] < _T_FAINTEST_MV or not start < peak < end - 2:
         return None
     # From its fastest way down the vector comes to rest: the end is where it has slowed to a share of that speed.
-    speed = _speed(_smooth(leads, round(0.03 * rate_hz)), round(0.016 * rate_hz))
+    speed = _speed(calm, round(0.016 * rate_hz))
     fastest = peak + int(speed[peak : min(end, peak + round(0.14 * rate_hz))].argmax())
     over = speed[fastest:end] > _T_SHARE * float(speed[fastest])
     _, after = _run_around(over, 0, round(0.016 * rate_hz))
@@ -128,18 +130,19 @@ def _p(leads: Samples, qrs: Span, last_t: int, faintest_mv: float, rate_hz: floa
     start = max(0, qrs.onset - round(_P_EARLIEST_S * rate_hz), last_t)
     if end - start < round(0.06 * rate_hz):
         return None
-    piece = _smooth(leads, round(0.016 * rate_hz))[:, start:end]
+    calm = _smooth(leads, round(0.016 * rate_hz))
+    piece = calm[:, start:end]
     # Without the line between the stretch's two quiet ends.
     edge = max(2, round(0.008 * rate_hz))
     first, last = piece[:, :edge].mean(axis=1, keepdims=True), piece[:, -edge:].mean(axis=1, keepdims=True)
     piece = piece - first - (last - first) * np.linspace(0, 1, end - start, dtype=np.float32)
     height = np.sqrt(np.einsum("ij,ij->j", piece, piece) / len(piece))
     peak = int(height.argmax())
-    noise = float(np.median(np.sort(height)[: max(1, height.size // 4)]))
+    noise = median(np.sort(height)[: max(1, height.size // 4)])
     if height[peak] < max(faintest_mv, _P_ABOVE_NOISE * noise):
         return None
     # Edges by speed, which slow drift under the wave does not move.
-    speed = _speed(_smooth(leads, round(0.016 * rate_hz)), round(0.012 * rate_hz))[start:end]
+    speed = _speed(calm, round(0.012 * rate_hz))[start:end]
     near, hold = round(0.07 * rate_hz), round(0.024 * rate_hz)
     up = max(0, peak - near) + int(speed[max(0, peak - near) : peak + 1].argmax())
     down = peak + int(speed[peak : peak + near].argmax())
@@ -172,7 +175,9 @@ def isoelectric(leads: Samples, qrs: Span, rate_hz: float) -> Samples:
 
 def _smooth(leads: Samples, width: int) -> Samples:
     """Running mean over an odd number of samples, edges held."""
-    half = width // 2
-    summed = np.cumsum(np.pad(leads, ((0, 0), (half + 1, half)), mode="edge"), axis=1, dtype=np.float64)
+    half, n = width // 2, leads.shape[1]
+    held = np.empty((leads.shape[0], n + 2 * half + 1), dtype=leads.dtype)
+    held[:, : half + 1], held[:, half + 1 : half + 1 + n], held[:, half + 1 + n :] = leads[:, :1], leads, leads[:, -1:]
+    summed = np.cumsum(held, axis=1, dtype=np.float64)
     smooth: Samples = ((summed[:, 2 * half + 1 :] - summed[:, : -2 * half - 1]) / (2 * half + 1)).astype(np.float32)
     return smooth

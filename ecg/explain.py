@@ -71,8 +71,8 @@ def maps(
     lead, temporal = _of_kind(raw, chosen, lead_mask)
     return Attention(
         kind=chosen,
-        lead_weights=_summing_to_one(lead),
-        cross_lead=np.stack([_summing_to_one(row) for row in np.asarray(raw.cross_lead, dtype=np.float64)]),
+        lead_weights=_summing_to_one(lead[None])[0],
+        cross_lead=_summing_to_one(np.asarray(raw.cross_lead, dtype=np.float64)),
         activation=_zero_to_one(temporal),
         time_base=TimeBase.BEAT if contract.input.view is View.MEDIAN_BEAT else TimeBase.RECORDING,
         start_ms=place.start_ms + facts.token_start_ms,
@@ -94,11 +94,16 @@ def _of_kind(raw: RawMaps, kind: MapKind, lead_mask: NDArray[np.bool_]) -> tuple
 
 
 def _summing_to_one(weights: Array) -> Array:
-    """Rounded, and the rounding's remainder given to the largest, so that the written numbers sum to 1."""
-    total = float(weights.sum())
-    shares = weights / total if total > 0 else np.full(weights.size, 1 / weights.size)
-    rounded = np.round(shares, DECIMALS).astype(np.float64)
-    rounded[rounded.argmax()] = round(float(rounded.max() + 1 - rounded.sum()), DECIMALS)
+    """Rows rounded, and the rounding's remainder given to the largest, so that the written numbers sum to 1."""
+    rows, width = np.arange(weights.shape[0]), weights.shape[1]
+    total = weights.sum(axis=1, keepdims=True).astype(np.float64)
+    some = total > 0
+    shares = np.where(some, weights, 1 / width) / np.where(some, total, 1.0)
+    rounded = np.round(shares, DECIMALS)
+    largest = rounded.argmax(axis=1)
+    # Python's rounding of each: the nearest float to the decimal number, which numpy's misses at times.
+    rest = (rounded[rows, largest] + 1 - rounded.sum(axis=1)).tolist()
+    rounded[rows, largest] = [round(each, DECIMALS) for each in rest]
     return rounded
 
 

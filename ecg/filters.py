@@ -186,8 +186,13 @@ def _rest_of_small_primes(number: int) -> int:
 
 def _line_between_ends(samples: Samples) -> Samples:
     first, last = samples[..., :1], samples[..., -1:]
-    line: Samples = first + (last - first) * np.linspace(0, 1, samples.shape[-1], dtype=np.float32)
+    line: Samples = first + (last - first) * _ramp(samples.shape[-1])
     return line
+
+
+@lru_cache(maxsize=64)
+def _ramp(n: int) -> Gain:
+    return _readonly(np.linspace(0, 1, n))
 
 
 @lru_cache(maxsize=64)
@@ -210,15 +215,29 @@ def resample(samples: Samples, from_hz: float, to_hz: float) -> Samples:
     start, phase = position // up, position % up
     padded = np.zeros((*samples.shape[:-1], samples.shape[-1] + 2 * half + 1), dtype=np.float32)
     padded[..., half : half + samples.shape[-1]] = samples - line
-    windows = np.lib.stride_tricks.sliding_window_view(padded, phases.shape[1], axis=-1)
+    windows = windows_of(padded, phases.shape[1])
     resampled = np.empty((*samples.shape[:-1], n_out), dtype=np.float32)
+    if up == 1:  # every sample of the result is weighed alike: its windows are looked at where they lie
+        np.einsum("...mk,k->...m", windows[..., : n_out * down : down, :], phases[0], out=resampled)
+        return _with_line(resampled, samples, position.astype(np.float32))
     # In blocks, since the windows overlap and would together take many times the memory of the recording.
     block = max(1, _BLOCK_VALUES // (phases.shape[1] * padded[..., 0].size))
     for some in (slice(first, first + block) for first in range(0, n_out, block)):
         np.einsum("...mk,mk->...m", windows[..., start[some], :], phases[phase[some]], out=resampled[..., some])
+    return _with_line(resampled, samples, (position / up).astype(np.float32))
+
+
+def windows_of(samples: Samples, width: int) -> Samples:
+    """Every window of that width along the last axis of a contiguous array: a view, the windows as one axis more."""
+    shape = (*samples.shape[:-1], samples.shape[-1] - width + 1, width)
+    return np.ndarray(shape, samples.dtype, samples, strides=(*samples.strides, samples.strides[-1]))
+
+
+def _with_line(resampled: Samples, samples: Samples, position: NDArray[np.float32]) -> Samples:
+    """The line between the ends again, at these positions of the samples."""
     slope = (samples[..., -1:] - samples[..., :1]) / np.float32(max(samples.shape[-1] - 1, 1))
-    resampled += samples[..., :1] + slope * (position / up).astype(np.float32)
-    return np.ascontiguousarray(resampled, dtype=np.float32)
+    resampled += samples[..., :1] + slope * position
+    return resampled
 
 
 @lru_cache(maxsize=16)

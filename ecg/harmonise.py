@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ecg.errors import LeadsInconsistent, LeadsMissing, Malformed, RateUnsupported, UnitsUnknown
 from ecg.guards import MAX_RATE_HZ, MIN_RATE_HZ
 from ecg.leads import LEADS, LIMB, LIMB_FROM_I_II, PRECORDIAL, canonical_name
+from ecg.middle import median
 from ecg.recording import MV_PER, Recording, Samples, Source, TwelveLead, Unit, Waveform
 
 # A lead that names its negative, as the Cabrera order does with -aVR.
@@ -182,7 +183,7 @@ def _require_plausible_unit(samples_mv: Samples, rate_hz: float, declared: Unit)
             f"samples of up to {max(highest, -lowest):.3g} mV as {declared.value}", declared=declared.value
         )
     thinned = samples_mv[:, :: max(1, int(rate_hz / _SPAN_RATE_HZ))]
-    span_mv = float(np.median(np.ptp(thinned, axis=1)))
+    span_mv = median(np.ptp(thinned, axis=1))
     if not span_mv > 0 or _SMALLEST_SPAN_MV <= span_mv <= _LARGEST_SPAN_MV:
         return
     for unit, factor in MV_PER.items():

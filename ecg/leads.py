@@ -30,6 +30,8 @@ LIMB_FROM_I_II: Final[dict[str, tuple[float, float]]] = {
 
 def canonical_name(name: str) -> str | None:
     """The canonical name of a lead however a file spells it (`MDC_ECG_LEAD_AVR`, `Lead II`, `avf`), or None."""
+    if name in INDEX:
+        return name
     folded = name.strip().strip("'\"")
     for candidate in (folded, _WRAPPING.sub("", folded)):
         found = _BY_FOLDED_NAME.get(candidate.replace("-", "").replace(" ", "").lower())

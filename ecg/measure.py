@@ -79,11 +79,9 @@ def _voltages(above: Samples, qrs: Span, t: Span | None, rate_hz: float) -> dict
     t_mv: list[float | None] = [None] * len(LEADS)
     if t:
         wave = above[:, t.onset : t.offset]
-        t_mv = [float(each[np.abs(each).argmax()]) for each in wave]
-    return {
-        name: LeadVoltages(max(0.0, float(highest[k])), max(0.0, -float(lowest[k])), float(st[k]), t_mv[k])
-        for k, name in enumerate(LEADS)
-    }
+        t_mv = wave[np.arange(len(wave)), np.abs(wave).argmax(axis=1)].tolist()
+    rows = zip(LEADS, highest.tolist(), lowest.tolist(), st.tolist(), t_mv, strict=True)
+    return {name: LeadVoltages(max(0.0, high), max(0.0, -low), j, t) for name, high, low, j, t in rows}
 
 
 def _p_axis_deg(beat_mv: Samples, p: Span | None) -> float | None:

@@ -17,6 +17,7 @@ from ecg.contract import QualityLimits
 from ecg.errors import QualityRejected
 from ecg.harmonise import limb_residual
 from ecg.leads import LEADS
+from ecg.middle import median
 from ecg.recording import Source, TwelveLead
 
 # What the shipped recipes use; each artefact states its own in the contract.
@@ -180,7 +181,7 @@ def _unlike_an_ecg(beats: Beats, limits: QualityLimits) -> str | None:
     """Why this is no ECG: no beats, beats that are all different, no sharp complex, or one signal in every lead."""
     if beats.r_samples.size < _FEWEST_BEATS:
         return f"{beats.r_samples.size} beats found, at least {_FEWEST_BEATS} are needed"
-    alike = float(np.median(beats.correlation))
+    alike = median(beats.correlation)
     if alike < limits.min_beat_correlation:
         return f"beats resemble each other by {alike:.2f} only, at least {limits.min_beat_correlation:g} is needed"
     sharp = checks.peakedness(beats)

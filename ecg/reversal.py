@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
+from math import sqrt
 from pathlib import Path
 from typing import Final
 
@@ -96,29 +97,63 @@ def levelled(median_mv: Samples) -> Samples:
 
 
 def _limb(beat: Samples, known: _Known) -> Suspicion | None:
-    margins = {name: (_score(beat, name, each, known) - each.suspect_from, each) for name, each in known.limb.items()}
+    told = foretold(beat[:2], beat[6:], known.foretell)
+    margins = {name: (_score(told, name, each) - each.suspect_from, each) for name, each in known.limb.items()}
     name, (margin, each) = max(margins.items(), key=lambda item: item[1][0])
     return Suspicion(name, limb=True, sure=margin + each.suspect_from > each.sure_from) if margin > 0 else None
 
 
-def _score(beat: Samples, name: str, limb: _Limb, known: _Known) -> float:
-    evidence = limb_evidence(beat[:2], beat[6:], PUT_RIGHT[name], known.foretell)
+def _score(told: Foretold, name: str, limb: _Limb) -> float:
+    evidence = evidence_of(told, PUT_RIGHT[name])
     return float(evidence @ limb.weights) + limb.offset
 
 
 def limb_evidence(limb: Samples, chest: Samples, put_right: Array, foretell: Array) -> Array:
     """For each wave: how much nearer to what the chest foretells the trial lies, and how much more alike it runs."""
-    foretold = np.einsum("ij,jt->it", foretell, chest)
-    trial = np.einsum("ij,jt->it", put_right, limb)
-    evidence = []
-    for wave in WAVES.values():
-        told, stored, tried = foretold[:, wave], limb[:, wave], trial[:, wave]
-        size = _square(stored) + _square(tried) + 1e-4
-        evidence.append((_square(stored - told) - _square(tried - told)) / size)
-        evidence.append(float(np.einsum("ij,ij->", stored - tried, told)) / np.sqrt(size * _square(told) + 1e-8))
-    # Whether P points up in I and in II.
-    upright = [float(lead.sum() / (np.abs(lead).sum() + 1e-3)) for lead in limb[:, WAVES["P"]]]
-    return np.array([*evidence, *upright])
+    return evidence_of(foretold(limb, chest, foretell), put_right)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wave:
+    """Leads I and II within one wave, as recorded and as the chest foretells them."""
+
+    place: slice
+    stored: Samples
+    told: Array
+    stored_square: float
+    told_square: float
+    miss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """What every trial is held against, worked out once for all of them."""
+
+    limb: Samples
+    waves: tuple[_Wave, ...]
+    upright: tuple[float, ...]  # whether P points up in I and in II
+
+
+def foretold(limb: Samples, chest: Samples, foretell: Array) -> Foretold:
+    every = np.einsum("ij,jt->it", foretell, chest)
+    waves = []
+    for place in WAVES.values():
+        stored, told = limb[:, place], every[:, place]
+        waves.append(_Wave(place, stored, told, _square(stored), _square(told), _square(stored - told)))
+    upright = tuple(float(lead.sum() / (np.abs(lead).sum() + 1e-3)) for lead in limb[:, WAVES["P"]])
+    return Foretold(limb, tuple(waves), upright)
+
+
+def evidence_of(known: Foretold, put_right: Array) -> Array:
+    trial = np.einsum("ij,jt->it", put_right, known.limb)
+    evidence: list[float] = []
+    for wave in known.waves:
+        tried = trial[:, wave.place]
+        size = wave.stored_square + _square(tried) + 1e-4
+        evidence.append((wave.miss - _square(tried - wave.told)) / size)
+        along = float(np.einsum("ij,ij->", wave.stored - tried, wave.told))
+        evidence.append(along / sqrt(size * wave.told_square + 1e-8))
+    return np.array([*evidence, *known.upright])
 
 
 def _square(values: Array | Samples) -> float:

@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.filters import windows_of
+from ecg.middle import median
 from ecg.recording import Samples
 
 # Rows that carry all there is: I, II and the precordial leads.
@@ -94,8 +96,8 @@ def _peaks_apart(envelope: Floats, distance: int) -> Indices:
 def _threshold(envelope: Floats, bursts: Indices) -> float:
     """A quarter of the way from the quiet to the typical larger burst: above T waves, below wide ectopic beats."""
     larger = np.sort(envelope[bursts])[-((bursts.size + 1) // 2) :]
-    quiet = float(np.median(envelope))
-    return quiet + _BURST_ABOVE_QUIET * (float(np.median(larger)) - quiet)
+    quiet = median(envelope)
+    return quiet + _BURST_ABOVE_QUIET * (median(larger) - quiet)
 
 
 def _without_t_waves(qrs: Samples, bursts: Indices, rate_hz: float) -> Indices:
@@ -127,8 +129,8 @@ def align(leads: Samples, peaks: Indices, rate_hz: float, *, lag_s: float) -> Al
     around = np.clip(peaks[:, None] + np.arange(-reach - lag, reach + lag + 1), 0, leads.shape[1] - 1)
     # (beat, lead, time) around each peak without the lead's mean, then every lag of it: (beat, lag, lead x time).
     wide = leads[:, around].transpose(1, 0, 2)
-    wide = wide - wide.mean(axis=2, keepdims=True)
-    lags = np.lib.stride_tricks.sliding_window_view(wide, 2 * reach + 1, axis=2)
+    wide = np.subtract(wide, wide.mean(axis=2, keepdims=True), order="C")
+    lags = windows_of(wide, 2 * reach + 1)
     windows = np.ascontiguousarray(lags.transpose(0, 2, 1, 3)).reshape(peaks.size, 2 * lag + 1, -1)
     # With unit length, a product with the template is a correlation.
     windows /= np.maximum(np.sqrt(np.einsum("blt,blt->bl", windows, windows)), 1e-9)[:, :, None]

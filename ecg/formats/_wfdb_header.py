@@ -17,6 +17,7 @@ DEFAULT_GAIN: Final = 200.0  # counts per mV where the header states none, by th
 SMALLEST_GAIN: Final = 1e-9
 
 _UNITS: Final = {"mv": Unit.MILLIVOLT, "uv": Unit.MICROVOLT, "nv": Unit.NANOVOLT, "v": Unit.VOLT}
+_WHOLE: Final = re.compile(r"[-+]?\d{1,12}")
 _PACKING: Final = re.compile(r"(\d{1,3})(?:x(\d{1,5}))?(?::(\d{1,9}))?(?:\+(\d{1,9}))?")
 _GAIN: Final = re.compile(r"([-+]?[0-9.]+(?:[eE][-+]?\d+)?)(?:\((-?\d{1,10})\))?(?:/(\S+))?")
 _RATE: Final = re.compile(r"([0-9.]+(?:[eE][-+]?\d+)?)(?:/[^\s(]+(?:\([^)\s]*\))?)?")
@@ -199,7 +200,7 @@ def _require_plain(name: str) -> None:
 
 
 def _integer(text: str, what: str) -> int:
-    if not re.fullmatch(r"[-+]?\d{1,12}", text):
+    if not _WHOLE.fullmatch(text):
         _broken(f"{what} is not a whole number")
     return int(text)
 
