@@ -67,8 +67,7 @@ class Beats:
 
     @property
     def rr_ms(self) -> NDArray[np.float64]:
-        apart: NDArray[np.float64] = (self.r_samples[1:] - self.r_samples[:-1]) * (1000 / self.sampling_rate_hz)
-        return apart
+        return np.asarray(self.r_samples[1:] - self.r_samples[:-1], np.float64) * (1000 / self.sampling_rate_hz)
 
     def _heart_rate_bpm(self) -> float | None:
         """Ventricular rate by the median interval, which a missed or an ectopic beat does not move.
