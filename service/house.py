@@ -63,6 +63,7 @@ class House:
 def build(settings: Settings) -> House:
     key = settings.audit_key_file.read_bytes().strip() if settings.audit_key_file else None
     runtime = settings.runtime_dir or Path(tempfile.mkdtemp(prefix="ecg-"))
+    places = Places(settings.queue_size)
     return House(
         settings=settings,
         store=Store(
@@ -70,12 +71,13 @@ def build(settings: Settings) -> House:
             key=key,
             timeout_s=settings.store_timeout_s,
             remember_hours=settings.idempotency_hours,
+            under_way=lambda: places.taken,
         ),
         models=Registry(settings.models, settings.default_model),
         gate=Gate(settings),
         metrics=Metrics(),
         worker=Worker(settings.answer_timeout_s),
-        places=Places(settings.queue_size),
+        places=places,
         batches=Places(settings.batches_at_once),
         rate=_rate(settings, runtime),
         tracing=tracing.make(settings.otel_exporter_otlp_endpoint),

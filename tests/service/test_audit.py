@@ -225,6 +225,28 @@ def test_a_key_is_forgotten_in_time(sqlite_url: str) -> None:
     asyncio.run(run())
 
 
+def test_a_row_waits_for_company_and_not_for_long(store_url: str) -> None:
+    """Of eight requests under way the first row waits for three more and is answered with them; when nobody comes, it
+    is written all the same; closing waits for nobody."""
+
+    async def run() -> None:
+        store = Store(store_url, under_way=lambda: 8)
+        await store.open()
+        await store.record(entry())  # nobody else comes
+        first = asyncio.ensure_future(store.record(entry()))
+        await asyncio.sleep(0.005)
+        assert not first.done()
+        await asyncio.gather(*(store.record(entry()) for _ in range(3)))
+        assert first.done()
+        last = asyncio.ensure_future(store.record(entry()))
+        await asyncio.sleep(0)
+        await store.close()
+        assert last.done() and last.exception() is None
+        assert (await checked(store_url)).rows == 6
+
+    asyncio.run(run())
+
+
 def test_retention_keeps_the_chain(store_url: str) -> None:
     """Old rows and answers go, young ones stay, the cut is a row itself, and the chain goes on verifying."""
 
