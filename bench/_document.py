@@ -1,4 +1,4 @@
-"""docs/benchmarks.md, made from the results that the measurements leave in docs/benchmarks/."""
+"""docs/benchmarks.md and docs/scaling.md, made from the results that the measurements leave in docs/benchmarks/."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import os
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 RESULTS: Final = ROOT / "docs" / "benchmarks"
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
+OURS: Final = "this service"
+Lines = list[str]
 
 
 def keep(name: str, found: dict[str, Any]) -> None:
-    """Store a result with the machine that gave it, and write the page anew."""
+    """Store a result with the machine that gave it, and write the pages anew."""
     RESULTS.mkdir(exist_ok=True)
     told = {"made": datetime.now(UTC).date().isoformat(), "machine": machine(), **found}
     (RESULTS / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n")
@@ -35,41 +38,63 @@ def machine() -> str:
     return f"{cpu}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, Python {platform.python_version()}"
 
 
+def known() -> dict[str, Any]:
+    return {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+
+
+def text_of(name: str) -> str:
+    return "\n".join(_SECTIONS[name](known()[name]))
+
+
 def write() -> None:
-    sections = {"service": _service, "score": _score, "training": _training}
-    known = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    from bench import _plot, scaling
+
+    found = known()
     text = [
         "# Benchmarks",
         "",
-        "Each table is made by `python -m bench NAME` in one run on one machine; compare the ratios, not the machines.",
+        "Each section is made by the command that it names, in one run on one machine; compare the ratios, not the",
+        "machines. What they mean for a region or for an archive: [scaling](scaling.md).",
         "",
     ]
-    for name, section in sections.items():
-        if name in known:
-            text += [*section(known[name]), "", f"{known[name]['made']}, {known[name]['machine']}.", ""]
+    for name, section in _SECTIONS.items():
+        if name in found:
+            text += [*section(found[name]), "", f"{found[name]['made']}, {found[name]['machine']}.", ""]
     PAGE.write_text("\n".join(text))
+    if "service" in found:
+        _plot.service(found["service"], RESULTS / "service.svg")
+    scaling.write()
 
 
-def _service(found: dict[str, Any]) -> list[str]:
+def _service(found: dict[str, Any]) -> Lines:
     floor = found["floor_ms"]
-    total = sum(floor.values())
     parts = ", ".join(f"{name} {value:.2f}" for name, value in floor.items())
     return [
         "## The service",
         "",
-        f"`python -m bench service`: medians of {found['rounds']} rounds, in which the candidates take turns; two",
-        "worker processes each; the client runs on the same machine. CPU and memory are those of a candidate's",
-        "processes together. Every candidate but the usual endpoint runs this project's own pipeline; this service",
-        "alone also audits, limits and counts. The usual endpoint reads by wfdb from a temporary folder and does the",
-        "same work with neurokit2.",
+        f"`python -m bench service`: medians of {found['rounds']} rounds, in which the candidates take turns;",
+        f"{found['workers']} worker processes each; the client runs on the same machine. CPU and memory are those of a",
+        "candidate's processes together. Every candidate but the usual endpoint runs this project's own pipeline;",
+        "this service alone also audits, limits and counts. The usual endpoint reads by wfdb from a temporary folder",
+        "and does the same work with neurokit2.",
         "",
-        f"Floor, what no service can do without: {total:.2f} ms CPU ({parts}).",
+        f"Floor, what no service can do without: {sum(floor.values()):.2f} ms CPU ({parts}).",
         "",
-        service_table(found),
+        "![Requests a second and CPU a request of each candidate](benchmarks/service.svg)",
+        "",
+        *_service_table(found),
+        "",
+        "This service over the other, median of the rounds' ratios:",
+        "",
+        *_ratios(found),
+        "",
+        *_aims(found),
+        "",
+        *_stages(found),
     ]
 
 
-def service_table(found: dict[str, Any]) -> str:
+def _service_table(found: dict[str, Any]) -> Lines:
     floor = sum(found["floor_ms"].values())
     lines = [
         "| candidate | file | clients | req/s | p50 ms | p95 ms | p99 ms | CPU ms | CPU / floor | MiB | failed |",
@@ -81,15 +106,77 @@ def service_table(found: dict[str, Any]) -> str:
         f" {each['cpu_ms'] / floor:.2f} | {each['memory_mib']:.0f} | {each['failed']} |"
         for each in found["lines"]
     ]
-    return "\n".join(lines)
+    return lines
 
 
-def _score(found: dict[str, Any]) -> list[str]:
+def _ratios(found: dict[str, Any]) -> Lines:
+    """Ratios inside a round, so that a slow minute of the machine is both sides'."""
+    ours = {(each["kind"], each["clients"]): each for each in found["lines"] if each["candidate"] == OURS}
+    lines = ["| beside | file | clients | times its req/s | share of its CPU |", "|---|---|---|---|---|"]
+    for each in found["lines"]:
+        if each["candidate"] != OURS:
+            own = ours[each["kind"], each["clients"]]
+            faster = _paired(own["rounds_per_second"], each["rounds_per_second"])
+            lighter = _paired(own["rounds_cpu_ms"], each["rounds_cpu_ms"])
+            row = (each["candidate"], each["kind"], each["clients"], f"{faster:.2f}", f"{lighter:.2f}")
+            lines.append("| " + " | ".join(str(cell) for cell in row) + " |")
+    return lines
+
+
+def _paired(own: list[float], other: list[float]) -> float:
+    return median(a / b for a, b in zip(own, other, strict=True))
+
+
+def line_of(found: dict[str, Any], kind: str, clients: int, candidate: str = OURS) -> dict[str, Any]:
+    wanted = (candidate, kind, clients)
+    return next(each for each in found["lines"] if (each["candidate"], each["kind"], each["clients"]) == wanted)
+
+
+def _aims(found: dict[str, Any]) -> Lines:
+    busy, lone, some = (line_of(found, "WFDB", clients) for clients in (64, 1, 8))
+    floors = [sum(each.values()) for each in found["floors_ms"]]
+    lone_limit = 3 * found["floor_ms"]["inference"] + 2
+    rows = [
+        ("CPU a request over the floor, 64 clients", _paired(busy["rounds_cpu_ms"], floors), 2.5),
+        ("p50 of a lone client, ms (three times inference and 2 ms)", lone["p50_ms"], lone_limit),
+        ("p99 over p50, 8 clients", some["p99_ms"] / some["p50_ms"], 4.0),
+    ]
+    lines = ["| WFDB, explanation on | measured | aim, at most | met |", "|---|---|---|---|"]
+    lines += [f"| {what} | {value:.2f} | {aim:.2f} | {_met(value <= aim)} |" for what, value, aim in rows]
+    return lines
+
+
+def _met(is_met: bool) -> str:
+    return "yes" if is_met else "no"
+
+
+def _stages(found: dict[str, Any]) -> Lines:
+    """Stages measured in one thread; the rest is what a request under load needs beyond them."""
+    profile, audit = found["stages_ms"], found["audit"]
+    kinds = list(profile)
+    names = [name for name in profile[kinds[0]] if name != "total"]
+    lines = [f"| stage | {' | '.join(f'{kind}, ms' for kind in kinds)} |", "|---|" + "---|" * len(kinds)]
+    lines += [f"| {name} | {' | '.join(f'{profile[kind][name]:.2f}' for kind in kinds)} |" for name in names]
+    busy = [line_of(found, kind, 64)["cpu_ms"] for kind in kinds]
+    rest = [cpu - profile[kind]["total"] for cpu, kind in zip(busy, kinds, strict=True)]
+    lines.append(f"| HTTP, audit, counts, hops | {' | '.join(f'{each:.2f}' for each in rest)} |")
+    lines.append(f"| a request, 64 clients | {' | '.join(f'{each:.2f}' for each in busy)} |")
+    told = (
+        f"An audit row with its answer costs {audit['alone_ms']:.2f} ms CPU alone and {audit['of_sixteen_ms']:.2f} ms"
+        f" among sixteen of one commit; it keeps {audit['bytes_a_row']:,.0f} bytes in SQLite, indices included."
+    )
+    return ["Where a request's CPU goes:", "", *lines, "", told]
+
+
+def _score(found: dict[str, Any]) -> Lines:
     return ["## Scoring a cohort", "", *found["told"]]
 
 
-def _training(found: dict[str, Any]) -> list[str]:
+def _training(found: dict[str, Any]) -> Lines:
     return ["## Training", "", *found["told"]]
+
+
+_SECTIONS: Final = {"service": _service, "score": _score, "training": _training}
 
 
 if __name__ == "__main__":

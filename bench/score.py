@@ -53,6 +53,7 @@ class Grown:
     records: int
     seconds: float
     peak_mib: float
+    bytes_a_record: float  # of the Parquet file
 
 
 def recordings(folder: str) -> list[Record]:
@@ -137,8 +138,9 @@ def grown(size: int, chosen: list[Record], folder: Path) -> Grown:
         time.sleep(0.2)
     if process.returncode:
         raise SystemExit(f"service.score ended with {process.returncode}")
+    took = time.perf_counter() - begun
     shutil.rmtree(cohort)
-    return Grown(size, time.perf_counter() - begun, peak)
+    return Grown(size, took, peak, (folder / f"{size}.parquet").stat().st_size / size)
 
 
 def told(found: Rate, scaled: dict[str, float], sizes: list[Grown]) -> list[str]:
