@@ -31,7 +31,8 @@ from service.scoring.rows import OK, Job, row_of
 
 PTBXL: Final = ROOT / ".cache" / "ptbxl"
 BATCH, BLOCKS = 32, 8
-RECORDS_A_PART, PARTS, ROUNDS = 64, 4, 2
+RECORDS_A_PART, PARTS = 64, 4
+ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "5"))
 SIZES: Final = (1_000, 10_000, *((100_000,) if os.environ.get("BENCH_LONG") else ()))
 
 T = TypeVar("T")

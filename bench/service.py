@@ -28,7 +28,7 @@ from ecg.predictor import Predictor
 
 WORKERS: Final = 2
 ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "5"))
-SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "4"))
+SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "5"))
 CLIENTS: Final = (1, 8, 64)
 SAMPLES: Final = ROOT / "service" / "samples"
 WFDB: Final = Sent("/predict", "application/zip", SAMPLES / "wfdb.zip")
