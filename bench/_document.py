@@ -50,6 +50,13 @@ def write() -> None:
     from bench import _plot, scaling
 
     found = known()
+    PAGE.write_text(page(found))
+    if "service" in found:
+        _plot.service(found["service"], RESULTS / "service.svg")
+    scaling.write()
+
+
+def page(found: dict[str, Any]) -> str:
     text = [
         "# Benchmarks",
         "",
@@ -60,10 +67,7 @@ def write() -> None:
     for name, section in _SECTIONS.items():
         if name in found:
             text += [*section(found[name]), "", f"{found[name]['made']}, {found[name]['machine']}.", ""]
-    PAGE.write_text("\n".join(text))
-    if "service" in found:
-        _plot.service(found["service"], RESULTS / "service.svg")
-    scaling.write()
+    return "\n".join(text)
 
 
 def _service(found: dict[str, Any]) -> Lines:

@@ -24,8 +24,12 @@ BUSY_CLIENTS: Final = 64
 def write() -> None:
     found = _document.known()
     if "service" in found and "score" in found:
-        facts = _region(found["service"]) | _servers(found["service"]) | _archive(found["score"])
-        PAGE.write_text(TEXT.read_text().format_map(facts))
+        PAGE.write_text(page(found["service"], found["score"]))
+
+
+def page(service: dict[str, Any], score: dict[str, Any]) -> str:
+    facts = _region(service) | _servers(service) | _archive(score)
+    return TEXT.read_text().format_map(facts)
 
 
 def _region(service: dict[str, Any]) -> dict[str, str]:
