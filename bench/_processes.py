@@ -59,11 +59,16 @@ def running(
     try:
         yield Running(port, process, extra)
     finally:
+        family = {pid: _born(pid) for pid in _tree(process.pid)}
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        # Some frameworks give their workers sessions of their own, and leave them behind.
+        for pid, born in family.items():
+            if born and _born(pid) == born:
+                os.kill(pid, signal.SIGKILL)
 
 
 def wait_until_answers(server: Running, path: str, content_type: str, body: bytes) -> bool:
@@ -89,6 +94,14 @@ def _tree(pid: int) -> list[int]:
     except OSError:
         return []
     return [pid, *(each for child in children for each in _tree(child))]
+
+
+def _born(pid: int) -> str:
+    """When a process began, in the kernel's ticks; a number may go to another process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except OSError:
+        return ""
 
 
 def _cpu_s(pid: int) -> float:
