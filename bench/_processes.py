@@ -68,7 +68,8 @@ def running(
         # Some frameworks give their workers sessions of their own, and leave them behind.
         for pid, born in family.items():
             if born and _born(pid) == born:
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def wait_until_answers(server: Running, path: str, content_type: str, body: bytes) -> bool:
