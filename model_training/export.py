@@ -23,7 +23,7 @@ from ecg import probe
 from ecg.contract import METADATA_KEY, Contract, OutputFacts
 from ecg.errors import ContractMismatch
 from ecg.predictor import Predictor
-from model_training.nets.dual_attention import DualAttention
+from model_training.nets.dual_attention import DualAttention, Tokens
 from model_training.nets.interface import N_LEADS
 from model_training.nets.risk_model import Explained, RiskModel
 
@@ -55,7 +55,7 @@ class Served(nn.Module):
             log_hazard, seen = self.model(ecg, lead_mask)
             return log_hazard, self._risk(log_hazard), seen.embedding
         assert isinstance(self.model.network, DualAttention)
-        log_hazard, embedding, *maps = self.after(*self.model.network.encode(ecg, lead_mask))
+        log_hazard, embedding, *maps = self.after(*self.model.network.encode(ecg, lead_mask).tensors)
         return log_hazard, self._risk(log_hazard), embedding, *maps
 
     def _risk(self, log_hazard: Tensor) -> Tensor:
@@ -71,8 +71,8 @@ class _Flat(nn.Module):
         super().__init__()
         self.explained = Explained(model)
 
-    def forward(self, values: Tensor, usable: Tensor, lead_mask: Tensor) -> tuple[Tensor, ...]:
-        (log_hazard, seen), relevance = self.explained(values, usable, lead_mask)
+    def forward(self, *tokens: Tensor) -> tuple[Tensor, ...]:
+        (log_hazard, seen), relevance = self.explained(Tokens(*tokens))
         assert seen.maps is not None
         return log_hazard, seen.embedding, *seen.maps, *relevance
 
@@ -122,7 +122,7 @@ def _after_tokens(model: RiskModel) -> nn.Module:
     config = model.network.config
     example = torch.randn(5, N_LEADS, config.samples), torch.ones(5, N_LEADS)
     with torch.no_grad():
-        return _Traced(flat, tuple(model.network.encode(*example)))
+        return _Traced(flat, model.network.encode(*example).tensors)
 
 
 @contextmanager
@@ -176,9 +176,9 @@ def require_agreement(model: RiskModel, contract: Contract) -> None:
         "samples": (config.samples, facts.samples),
         "sampling_rate_hz": (config.sampling_rate_hz, facts.sampling_rate_hz),
         "view": (config.view, facts.view),
-        "tokens": (config.tokens, shown.tokens),
-        "token_start_ms": (config.token_start_ms, shown.token_start_ms),
-        "token_step_ms": (config.token_step_ms, shown.token_step_ms),
+        "tokens": (config.cells, shown.tokens),
+        "token_start_ms": (config.cell_start_ms, shown.token_start_ms),
+        "token_step_ms": (config.cell_step_ms, shown.token_step_ms),
     }
     if wrong := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
         raise ContractMismatch(f"network and contract disagree (network, contract): {wrong}")

@@ -100,11 +100,15 @@ class Gradients:
         mask = torch.from_numpy(masks.astype(np.float32))
         with torch.no_grad():
             tokens = self.weights.network.encode(torch.from_numpy(tensors), mask)
-        leaf = tokens.values.detach().requires_grad_()
-        judged = self.weights.after_tokens(leaf, tokens.usable, tokens.lead_mask)
+        # where cells are windows, these are the features that the map's cells stand for
+        field, there = "values", tokens.usable
+        if tokens.usable_windows is not None:
+            field, there = "windows", tokens.usable_windows
+        leaf = getattr(tokens, field).detach().requires_grad_()
+        judged = self.weights.after_tokens(tokens._replace(**{field: leaf}))
         (gradient,) = torch.autograd.grad(judged.log_hazard.sum(), leaf)
         channel = gradient.mean(dim=(1, 2), keepdim=True)
-        drawn: Tensor = torch.relu((channel * leaf).sum(dim=-1)) * tokens.usable
+        drawn: Tensor = torch.relu((channel * leaf).sum(dim=-1)) * there
         return np.asarray(drawn.detach().double().numpy())
 
 

@@ -30,13 +30,14 @@ from model_training.explain.subject import (
 from model_training.export import Served
 from model_training.nets.dual_attention import DualAttention
 from model_training.nets.heads import RiskHead
+from model_training.nets.interface import Share
 from model_training.nets.random_encoder import RandomEncoder
 from model_training.nets.risk_model import RiskModel
 from model_training.survival.bootstrap import Estimate
 
 # From the answer down to the signal; each step keeps what the steps before it destroyed.
-CASCADE: Final = ("head", "network.read_out", "network.temporal_attention", "network.lead_attention",
-                  "network.to_lead", "network.encoder")  # fmt: skip
+CASCADE: Final = ("head", "network.read_out", "network.evidence", "network.temporal_attention",
+                  "network.lead_attention", "network.to_lead", "network.encoder")  # fmt: skip
 SHIFTS_MS: Final = (10, 20, 50)
 NOISE_MV: Final = 0.02
 CELLS: Final = 8  # of each person, one at a time
@@ -127,16 +128,18 @@ def exchanged_attention(
     tensors, masks = (torch.from_numpy(each.astype(np.float32)) for each in stacked(subjects))
     with torch.no_grad():
         judged = model(tensors, masks)
-    share = judged.seen.share
-    if share is None:
+    shares = judged.seen.shares
+    if not shares:
         return {}
-    usable = masks[:, :, None, None].expand_as(share.weight)
-    even = usable / usable.sum(dim=(1, 2), keepdim=True)
+    others: dict[str, Callable[[Share], Tensor]] = {
+        "uniform": lambda share: _even(share, masks), "another person's": lambda share: share.weight.roll(1, dims=0)
+    }  # fmt: skip
     intact, unit = judged.log_hazard.double().numpy(), spread(contract)
     found = {}
-    for name, weight in (("uniform", even), ("another person's", share.weight.roll(1, dims=0))):
+    for name, other in others.items():
         with torch.no_grad():
-            answer = model.head(_pooled(weight, share.content, share.projection)).double().numpy()
+            pooled = [_pooled(other(share), share.content, share.projection) for share in shares]
+            answer = model.head(torch.cat(pooled, dim=1)).double().numpy()
         loss = None
         if truth is not None:
             loss = measures.concordance(intact, truth) - measures.concordance(answer, truth)
@@ -146,6 +149,12 @@ def exchanged_attention(
             loss,
         )
     return found
+
+
+def _even(share: Share, masks: Tensor) -> Tensor:
+    """As much weight as there was, laid evenly over the usable leads."""
+    usable = masks[:, :, None, None].expand_as(share.weight)
+    return usable / usable.sum(dim=(1, 2), keepdim=True) * share.weight.sum(dim=(1, 2), keepdim=True)
 
 
 def _pooled(weight: Tensor, content: Tensor, projection: Tensor) -> Tensor:

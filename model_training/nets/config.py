@@ -12,9 +12,11 @@ from ecg.contract import View
 
 
 class Amplitude(StrEnum):
-    """How voltage reaches the network: as it is, thrown away lead by lead, or thrown away and handed in beside."""
+    """How voltage reaches the network: as it is, as it is but with small waves brought nearer to large ones, thrown
+    away lead by lead, or thrown away and handed in beside."""
 
     MILLIVOLT = "millivolt"
+    COMPRESSED = "compressed"
     Z_SCORE = "z_score"
     SIDE_CHANNEL = "side_channel"
 
@@ -62,8 +64,8 @@ class ReadOut(StrEnum):
     ATTENTION = "attention"
 
 
-class Context(StrEnum):
-    """What a lead, or a moment, learns from the others: content added to its tokens, or only how much it counts."""
+class LeadContext(StrEnum):
+    """What one lead learns from the others: content added to its tokens, or only how much it counts."""
 
     CONTENT = "content"
     WEIGHT = "weight"
@@ -71,7 +73,11 @@ class Context(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DualAttentionConfig:
-    """Everything that shapes the graph. `lead_size` 0 takes a lead's flattened tokens as its lead token."""
+    """Everything that shapes the graph. `lead_size` 0 takes a lead's flattened tokens as its lead token.
+
+    `evidence_size` of the embedding's numbers are sums of what each short window says by itself, 0 for none; in
+    training the rest, which knows the whole recording, is silent for a share `context_silence` of the records.
+    """
 
     view: View
     sampling_rate_hz: float
@@ -88,8 +94,7 @@ class DualAttentionConfig:
     lead_attention: bool
     temporal_attention: bool
     arrangement: Arrangement
-    lead_context: Context
-    temporal_context: Context
+    lead_context: LeadContext
     norm_first: bool
     positions: Positions
     lead_size: int
@@ -101,6 +106,9 @@ class DualAttentionConfig:
     read_out: ReadOut
     read_out_heads: int
     embedding_size: int
+    evidence_size: int
+    evidence_heads: int
+    context_silence: float
     honour_lead_mask: bool
     ignore_padding: bool
 
@@ -111,6 +119,8 @@ class DualAttentionConfig:
             size = self.lead_token_size if name == "lead_heads" else self.channels[-1]
             if size % getattr(self, name):
                 raise ValueError(f"{name}={getattr(self, name)} does not divide {size}")
+        if self.evidence_size and self.read_out is not ReadOut.ATTENTION:
+            raise ValueError("evidence adds up: it needs the attention read-out beside it")
 
     @property
     def token_samples(self) -> int:
@@ -131,12 +141,26 @@ class DualAttentionConfig:
         return missing // 2, missing - missing // 2
 
     @property
-    def token_step_ms(self) -> float:
-        return 1000 * self.token_samples / self.sampling_rate_hz
+    def context_size(self) -> int:
+        return self.embedding_size - self.evidence_size
 
     @property
-    def token_start_ms(self) -> float:
-        """Where the first token's window begins, on the recording's clock."""
+    def windows_a_token(self) -> int:
+        return self.token_samples // self.stem_stride
+
+    @property
+    def cells(self) -> int:
+        """Of a map, in each lead: one a window where there is evidence, else one a token."""
+        return self.tokens * (self.windows_a_token if self.evidence_size else 1)
+
+    @property
+    def cell_step_ms(self) -> float:
+        samples = self.stem_stride if self.evidence_size else self.token_samples
+        return 1000 * samples / self.sampling_rate_hz
+
+    @property
+    def cell_start_ms(self) -> float:
+        """Where the first cell begins, on the recording's clock."""
         return -1000 * self.padding[0] / self.sampling_rate_hz
 
     @property
@@ -165,8 +189,7 @@ _CHOICES: dict[str, type[StrEnum]] = {
     "stem": Stem,
     "block": Block,
     "arrangement": Arrangement,
-    "lead_context": Context,
-    "temporal_context": Context,
+    "lead_context": LeadContext,
     "positions": Positions,
     "dropout_kind": DropoutKind,
     "read_out": ReadOut,

@@ -6,7 +6,7 @@ Tensors are (batch, channels, 12, time) and every kernel is (1, k): the lead axi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from model_training.nets.config import Amplitude, Block, DualAttentionConfig, Stem
 from model_training.nets.interface import N_LEADS
 
+SMALL_MV: Final = 0.25  # up to here compressed voltage is nearly as it was
 FLAT_MV = 1e-3  # a lead that varies less is flat: it stays flat, it is not blown up to SD 1
 
 
@@ -135,6 +136,15 @@ BLOCKS: dict[Block, Callable[[int, int, int, int], nn.Module]] = {
 }
 
 
+class Encoded(NamedTuple):
+    """tokens (batch, 12, tokens, channels), stem (batch, channels, 12, windows); which of both hold signal, 0 or 1."""
+
+    tokens: Tensor
+    usable: Tensor
+    stem: Tensor
+    usable_windows: Tensor
+
+
 class LeadEncoder(nn.Module):
     """Pads, standardises, and turns each lead into (tokens, channels); says which tokens hold signal."""
 
@@ -154,14 +164,25 @@ class LeadEncoder(nn.Module):
         self.size = nn.Linear(1, config.channels[-1]) if config.amplitude is Amplitude.SIDE_CHANNEL else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, ecg: Tensor, lead_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (batch, 12, tokens, channels) and their usability (batch, 12, tokens) as 0 or 1."""
+    def forward(self, ecg: Tensor, lead_mask: Tensor) -> Encoded:
         ecg = ecg * lead_mask[..., None]
-        present = F.pad(ecg, self.config.padding).unflatten(-1, (self.config.tokens, -1)).abs().amax(dim=-1) > 0
-        shape, log_size = (ecg, None) if self.config.amplitude is Amplitude.MILLIVOLT else z_scored(ecg)
-        features = self.blocks(self.stem(F.pad(shape, self.config.padding)))
-        tokens = features.permute(0, 2, 3, 1)
+        shape, log_size = self._amplitude(ecg)
+        stem = self.stem(F.pad(shape, self.config.padding))
+        tokens = self.blocks(stem).permute(0, 2, 3, 1)
         if self.size is not None and log_size is not None:
             tokens = tokens + self.size(log_size[..., None])[:, :, None]
-        usable = present if self.config.ignore_padding else torch.ones_like(present)
-        return tokens, usable.to(ecg.dtype)
+        usable, windows = self._usable(ecg, tokens.shape[2]), self._usable(ecg, stem.shape[3])
+        return Encoded(tokens, usable, stem, windows)
+
+    def _amplitude(self, ecg: Tensor) -> tuple[Tensor, Tensor | None]:
+        match self.config.amplitude:
+            case Amplitude.MILLIVOLT:
+                return ecg, None
+            case Amplitude.COMPRESSED:
+                return torch.asinh(ecg / SMALL_MV), None
+            case _:
+                return z_scored(ecg)
+
+    def _usable(self, ecg: Tensor, places: int) -> Tensor:
+        present = F.pad(ecg, self.config.padding).unflatten(-1, (places, -1)).abs().amax(dim=-1) > 0
+        return (present if self.config.ignore_padding else torch.ones_like(present)).to(ecg.dtype)

@@ -100,7 +100,9 @@ class Decoder(nn.Module):
         self.spread = nn.Sequential(
             nn.Linear(config.embedding_size, narrow), nn.Linear(narrow, N_LEADS * channels * config.tokens)
         )
-        doublings = max(0, (config.token_samples // last).bit_length() - 1)
+        doublings = 0
+        while config.token_samples % (2 << doublings) == 0 and config.token_samples >> (doublings + 1) >= last:
+            doublings += 1
         self.rise = nn.Sequential(*(_Rise(channels) for _ in range(doublings)))
         self.out = nn.Conv2d(channels, config.token_samples >> doublings, (1, 5), padding=(0, 2))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

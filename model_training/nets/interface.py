@@ -21,19 +21,30 @@ class Maps(NamedTuple):
 
 
 class Share(NamedTuple):
-    """An embedding that is a sum over leads and tokens: token content, its weight a head, its projection a head."""
+    """Numbers of an embedding that are a sum over leads and cells: a cell's content, weight and projection a head."""
 
-    content: Tensor  # (batch, 12, tokens, channels)
-    weight: Tensor  # (batch, 12, tokens, heads), sums to 1 over leads and tokens
-    projection: Tensor  # (12, heads, channels, embedding / heads)
+    content: Tensor  # (batch, 12, cells, channels)
+    weight: Tensor  # (batch, 12, cells, heads)
+    projection: Tensor  # (12, heads, channels, numbers / heads)
+    ground: Tensor  # (batch, 12, cells, heads or 1), sums to 1: on which cells the mean person's part is laid
+
+    @property
+    def numbers(self) -> int:
+        return self.projection.shape[1] * self.projection.shape[3]
+
+
+def spread(by_cell: Tensor, cells: int) -> Tensor:
+    """(batch, 12, cells, ...) on a finer grid that divides it: each cell's amount goes to its parts evenly."""
+    parts = cells // by_cell.shape[2]
+    return by_cell.repeat_interleave(parts, dim=2) / parts if parts > 1 else by_cell
 
 
 class Seen(NamedTuple):
-    """What a network made of a batch. `share` is there when the embedding is additive over leads and tokens."""
+    """What a network made of a batch. Where the embedding is additive over leads and cells, `shares` are its parts."""
 
     embedding: Tensor  # (batch, embedding_size)
     maps: Maps | None = None
-    share: Share | None = None
+    shares: tuple[Share, ...] = ()
 
 
 class Network(nn.Module):

@@ -78,8 +78,8 @@ def contract_of(
         output=output,
         out_of_distribution=known,
         explanation=ExplanationFacts(
-            default=shown.default, tokens=config.tokens, token_start_ms=config.token_start_ms,
-            token_step_ms=config.token_step_ms,
+            default=shown.default, tokens=config.cells, token_start_ms=config.cell_start_ms,
+            token_step_ms=config.cell_step_ms,
             faithfulness={kind.value: dict(faithfulness.get(kind.value, UNTESTED)) for kind in MapKind},
         ),
         evidence=tuple(_evidence(each) for each in evaluations),

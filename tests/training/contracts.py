@@ -72,8 +72,8 @@ def contract(config: DualAttentionConfig) -> Contract:
         output=OUTPUT,
         out_of_distribution=None,
         explanation=ExplanationFacts(
-            default=MapKind.ATTENTION, tokens=config.tokens, token_start_ms=config.token_start_ms,
-            token_step_ms=config.token_step_ms, faithfulness={},
+            default=MapKind.ATTENTION, tokens=config.cells, token_start_ms=config.cell_start_ms,
+            token_step_ms=config.cell_step_ms, faithfulness={},
         ),
         evidence=(),
         probe=ProbeFacts(tensor="", log_hazard=0.0, tensor_tolerance_mv=1e-4, log_hazard_tolerance=1e-4),

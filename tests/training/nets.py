@@ -13,7 +13,7 @@ from model_training.nets.heads import RiskHead
 from model_training.nets.risk_model import RiskModel
 
 CONFIGS = Path(__file__).resolve().parents[2] / "model_training" / "configs" / "nets"
-SHIPPED = ("paper", "lead_additive")
+SHIPPED = ("paper", "lead_additive", "evidence")
 
 
 def config(name: str, **switches: Any) -> DualAttentionConfig:
@@ -42,10 +42,14 @@ SWITCHED: dict[str, tuple[str, dict[str, Any]]] = {
     "additive_no_lead_attention": ("lead_additive", {"lead_attention": False, "lead_context": "content"}),
     "additive_no_temporal_attention": ("lead_additive", {"temporal_attention": False}),
     "additive_content": ("lead_additive", {"lead_context": "content"}),
-    "additive_moments_weigh": ("lead_additive", {"temporal_context": "weight"}),
     "additive_parallel": ("lead_additive", {"arrangement": "parallel", "lead_context": "content"}),
     "additive_rotary": ("lead_additive", {"positions": "rotary"}),
     "additive_separable": ("lead_additive", {"block": "separable", "amplitude": "side_channel"}),
+    "evidence": ("evidence", {}),
+    "evidence_median_beat": (
+        "evidence",
+        {"view": "median_beat", "sampling_rate_hz": 500.0, "samples": 600, "stem_stride": 20, "stem_kernel": 60},
+    ),
     "additive_median_beat": ("lead_additive", {"view": "median_beat", "sampling_rate_hz": 500.0, "samples": 600}),
 }
 

@@ -26,10 +26,10 @@ NET = {
     "view": "rhythm", "sampling_rate_hz": 100.0, "samples": 200, "amplitude": "millivolt", "stem": "shared",
     "stem_channels": 4, "stem_kernel": 15, "stem_stride": 5, "block": "lean", "channels": [8, 8], "kernel": 3,
     "strides": [2, 2], "lead_attention": True, "temporal_attention": True, "arrangement": "sequential",
-    "lead_context": "weight", "temporal_context": "content", "norm_first": True, "positions": "learned",
-    "lead_size": 8, "lead_heads": 2,
+    "lead_context": "weight", "norm_first": True, "positions": "learned", "lead_size": 8, "lead_heads": 2,
     "temporal_heads": 2, "mlp_ratio": 1, "dropout": 0.0, "dropout_kind": "batchwise", "read_out": "attention",
-    "read_out_heads": 2, "embedding_size": 16, "honour_lead_mask": True, "ignore_padding": True,
+    "read_out_heads": 2, "embedding_size": 16, "evidence_size": 0, "evidence_heads": 0, "context_silence": 0.0,
+    "honour_lead_mask": True, "ignore_padding": True,
 }  # fmt: skip
 
 
