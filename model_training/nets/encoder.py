@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from model_training.nets.config import Amplitude, Block, DualAttentionConfig, Stem
 from model_training.nets.interface import N_LEADS
 
-SMALL_MV: Final = 0.25  # up to here compressed voltage is nearly as it was
+SMALL_MV: Final = 0.6  # far below it compressed voltage is as it was, far above it grows as the square root
 FLAT_MV = 1e-3  # a lead that varies less is flat: it stays flat, it is not blown up to SD 1
 
 
@@ -179,7 +179,7 @@ class LeadEncoder(nn.Module):
             case Amplitude.MILLIVOLT:
                 return ecg, None
             case Amplitude.COMPRESSED:
-                return torch.asinh(ecg / SMALL_MV), None
+                return ecg / (1 + ecg.abs() / SMALL_MV).sqrt(), None
             case _:
                 return z_scored(ecg)
 

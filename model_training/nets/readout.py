@@ -69,7 +69,7 @@ class Evidence(nn.Module):
     A gate opens by its own window alone; no weight is taken from another to give it to this one.
     """
 
-    LEAD_AXES: ClassVar = {"projection": 0}
+    LEAD_AXES: ClassVar = {"projection": 0, "gate": 0, "gate_bias": 0}
 
     def __init__(self, config: DualAttentionConfig) -> None:
         super().__init__()
@@ -79,17 +79,18 @@ class Evidence(nn.Module):
             nn.Conv2d(config.stem_channels, size, 1, bias=False), nn.BatchNorm2d(size), nn.ReLU(),
             nn.Conv2d(size, size, 1, bias=False), nn.BatchNorm2d(size), nn.ReLU(),
         )  # fmt: skip
-        self.gate = LeadwiseLinear(size, self.heads)
+        self.gate = nn.Parameter(torch.empty(N_LEADS, size, self.heads).uniform_(-bound, bound))
+        self.gate_bias = nn.Parameter(torch.zeros(N_LEADS, 1, self.heads))
         self.projection = nn.Parameter(torch.empty(N_LEADS, self.heads, size, each).uniform_(-bound, bound))
 
     def forward(self, windows: Tensor, usable: Tensor) -> tuple[Tensor, Share]:
         """windows (batch, 12, windows, channels), as `features` makes them, usable (batch, 12, windows)."""
         # ground (batch, 12, windows): one over the number of usable windows
         ground = usable / usable.sum(dim=(1, 2), keepdim=True).clamp(min=1)
-        # gate (batch, 12, heads, windows), each between 0 and 1 of the window's even part
-        gate = torch.sigmoid(self.gate(windows.transpose(0, 1)).permute(1, 0, 3, 2)) * ground[:, :, None]
-        share = Share(windows, gate.transpose(2, 3), self.projection, ground[..., None])
-        return projected(gate @ windows, self.projection), share
+        # weight (batch, 12, windows, heads), each between 0 and 1 of the window's even part
+        weight = torch.sigmoid(windows @ self.gate + self.gate_bias) * ground[..., None]
+        share = Share(windows, weight, self.projection, ground[..., None])
+        return projected(weight.transpose(2, 3) @ windows, self.projection), share
 
 
 def projected(summary: Tensor, projection: Tensor) -> Tensor:

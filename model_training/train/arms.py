@@ -110,7 +110,7 @@ _TEXT_OF: Final = {
 class PretrainConfig(_Frozen):
     arm: Arm
     recipe: str = "rhythm-100hz"
-    network: str = "lead_additive"
+    network: str = "evidence"
     batch_size: int = Field(default=64, ge=2)
     head_dropout: float = Field(default=0.25, ge=0, lt=1)
     weights: Weights = Weights()

@@ -58,7 +58,7 @@ class FinetuneConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     recipe: str = "rhythm-100hz"
     encoder: str = ""
-    network: str = "lead_additive"
+    network: str = "evidence"
     switches: dict[str, bool | int | str] = {}
     stage: Stage = Stage.ALL
     ties: Ties = Ties.EFRON
