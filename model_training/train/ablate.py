@@ -143,7 +143,7 @@ def _scores(bench: Bench, people: People, cell: Cell) -> Array:
 
 
 def _network(arm: str) -> str:
-    return "lead_additive" if arm in ATTENTION else arm.removesuffix(" from scratch")
+    return "evidence" if arm in ATTENTION else arm.removesuffix(" from scratch")
 
 
 def _folder(path: Path) -> Path:
@@ -229,7 +229,7 @@ def table(bench: Bench, people: People) -> dict[str, Any]:
             "harrell_c": float(np.mean([harrell_c(people.outcomes[test], each) for each in mine])),
             "recovery": float((np.mean(cs) - 0.5) / (own - 0.5)),
         }  # fmt: skip
-        for rival in (MEASURED, "none, head", "random_frozen, head", "lead_additive from scratch"):
+        for rival in (MEASURED, "none, head", "random_frozen, head", "evidence from scratch"):
             other = [scores[cell] for cell in scores if (cell.arm, cell.events) == (rival, events)]
             if other and arm != rival:
                 line[f"ahead of {rival}"] = asdict(_paired(judge, mine, other, patients))
