@@ -164,6 +164,20 @@ def _rhythm(state: Prepared, span: Parameters, twelve: TwelveLead, _beats: Beats
     return replace(state, samples_mv=samples_mv, start_ms=state.start_ms + start * state.step_ms)
 
 
+def _level(state: Prepared, by: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+    """Zero where each lead rests: the middle of the narrowest band of voltage that holds this share of its samples.
+
+    A filter leaves the mean at zero, so that a T wave that turns over lifts everything between the beats.
+    """
+    ordered = np.sort(state.samples_mv, axis=1)
+    held = round(by["share"] * ordered.shape[1])
+    if not 0 < held < ordered.shape[1]:
+        raise ContractInvalid(f"level.v1: a share of {by['share']:g} holds no samples, or all", step="level.v1")
+    narrowest = np.argmin(ordered[:, held:] - ordered[:, :-held], axis=1)[:, None]
+    low, high = (np.take_along_axis(ordered, narrowest + edge, axis=1) for edge in (0, held))
+    return replace(state, samples_mv=state.samples_mv - np.float32(0.5) * (low + high))
+
+
 def _scale(state: Prepared, by: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
     return replace(state, samples_mv=state.samples_mv * np.float32(1 / by["mv_per_unit"]))
 
@@ -182,6 +196,7 @@ STEPS: Final[dict[str, _Kind]] = {
     "median_beat.v1": _Kind(("before_ms", "after_ms"), _median_beat),
     "file_median_beat.v1": _Kind(("before_ms", "after_ms"), _file_median_beat),
     "rhythm.v1": _Kind(("seconds",), _rhythm),
+    "level.v1": _Kind(("share",), _level),
     "scale.v1": _Kind(("mv_per_unit",), _scale),
     "clip.v1": _Kind(("limit_mv",), _clip),
 }

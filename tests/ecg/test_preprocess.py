@@ -135,6 +135,19 @@ def test_scale_and_clip() -> None:
     assert np.abs(clipped).max() == np.float32(0.3)
 
 
+def test_level_is_where_a_lead_rests() -> None:
+    """A wave that turns over moves the mean of what a filter leaves, and so the rest; level brings the rest to 0."""
+    at_rest = np.zeros((12, 5000), dtype=np.float32)
+    at_rest[:, np.arange(5000) % 500 < 100] = 0.4
+    for leads in (at_rest, -at_rest):
+        filtered = hearts.twelve(leads - leads.mean(axis=1, keepdims=True))
+        levelled = prepare(filtered, (step("level.v1", share=0.25),), BEATS)
+        assert np.abs(levelled[leads == 0]).max() < 1e-6
+        assert np.allclose(levelled, leads, atol=1e-6)
+    with pytest.raises(ContractInvalid):
+        prepare(HEART, (step("level.v1", share=1.5),), BEATS)
+
+
 def test_rhythm_takes_the_middle_or_refuses() -> None:
     """A longer recording gives its middle, a shorter one is refused; nothing is padded."""
     long = hearts.twelve(hearts.normal_mv(seconds=12.0))
@@ -236,4 +249,5 @@ def test_released_steps() -> None:
         "rhythm.v1": ("seconds",),
         "scale.v1": ("mv_per_unit",),
         "clip.v1": ("limit_mv",),
+        "level.v1": ("share",),
     }
