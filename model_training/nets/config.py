@@ -76,7 +76,7 @@ class DualAttentionConfig:
     """Everything that shapes the graph. `lead_size` 0 takes a lead's flattened tokens as its lead token.
 
     `evidence_size` of the embedding's numbers are sums of what each short window says by itself, 0 for none; in
-    training the rest, which knows the whole recording, is silent for a share `context_silence` of the records.
+    pretraining the rest, which knows the whole recording, is silent for a share `context_silence` of the records.
     """
 
     view: View
