@@ -73,9 +73,7 @@ def stratified_loss(
 
 
 def fit(embedded: NDArray[np.float32], target: Target, ridges: Sequence[float] = RIDGES) -> CoxHead:
-    """The ridge is chosen by the partial likelihood of patients left out, within the rows given: the strongest that is
-    not worse than the best beyond the standard error of the difference. Weaker ones know no more, and waver more.
-    """
+    """The ridge is chosen by the partial likelihood of patients left out, within the rows given."""
     best = ridges[0] if len(ridges) == 1 else _best_ridge(embedded, target, ridges)
     return _fit(embedded, target, best, None)
 
@@ -83,17 +81,15 @@ def fit(embedded: NDArray[np.float32], target: Target, ridges: Sequence[float] =
 def _best_ridge(embedded: NDArray[np.float32], target: Target, ridges: Sequence[float]) -> float:
     folds = min(_FOLDS, len(np.unique(target.patients)), max(2, target.outcomes.n_events))
     splits = list(GroupKFold(folds, shuffle=True, random_state=0).split(embedded, groups=target.patients))
-    lost = np.zeros((len(splits), len(ridges)))
-    for fold, (train, test) in enumerate(splits):
+    lost = np.zeros(len(ridges))
+    for train, test in splits:
         start: Array | None = None
         # from strong to weak, each fit starting at the last one's answer
         for place in np.argsort(ridges)[::-1]:
             head = _fit(embedded[train], target[train], ridges[place], start)
             start, held = head.beta, target[test]
-            lost[fold, place] = held.outcomes.n_events * _Likelihood.of(held).at(head.log_hazard(embedded[test]))[0]
-    excess = lost - lost[:, [lost.sum(axis=0).argmin()]]
-    error = excess.std(axis=0, ddof=1) * np.sqrt(len(splits))
-    return float(np.asarray(ridges)[excess.sum(axis=0) <= error].max())
+            lost[place] += held.outcomes.n_events * _Likelihood.of(held).at(head.log_hazard(embedded[test]))[0]
+    return ridges[int(lost.argmin())]
 
 
 def _fit(embedded: NDArray[np.float32], target: Target, ridge: float, start: Array | None) -> CoxHead:
