@@ -19,6 +19,14 @@ from tests.service.conftest import free_port
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def _command_of(pid: str) -> bytes:
+    """Nothing of a process that has ended since it was listed."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 class Server:
     """`with Server(folder, WORKERS="4") as server: server.http.get("/version")`"""
 
@@ -83,4 +91,4 @@ class Server:
     def workers(self) -> list[int]:
         """The worker processes' ids: children that serve, without the resource tracker."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [int(pid) for pid in children if b"spawn_main" in _command_of(pid)]
