@@ -24,6 +24,7 @@ from model_training.explain.subject import (
     Bools,
     Model,
     Subject,
+    Trip,
     energy,
     log_hazards,
     maps_of,
@@ -105,7 +106,7 @@ def candidates(n: int, seed: int = _SEED) -> pd.DataFrame:
 def make(model: Model, change: str, n: int, seed: int = _SEED) -> list[Seen]:
     """The pairs that the gate lets through, up to `n`."""
     traits = candidates(n, seed)
-    both = [_drawn(traits, i, change, seed, model.contract) for i in range(len(traits))]
+    both = [drawn_pair(traits, i, change, seed, model.contract) for i in range(len(traits))]
     kept = [each for each in both if each is not None]
     if not kept:
         return []
@@ -118,13 +119,14 @@ def make(model: Model, change: str, n: int, seed: int = _SEED) -> list[Seen]:
     ]
 
 
-def _drawn(
-    traits: pd.DataFrame, i: int, change: str, seed: int, contract: Contract
+def drawn_pair(
+    traits: pd.DataFrame, i: int, change: str, seed: int, trip: Trip
 ) -> tuple[Subject, Subject, Array] | None:
+    """Before, after, and the share of each cell that the change covers; None where the gate refuses one of them."""
     pair = counterfactual.pair(traits, i, change, seed)
     try:
         one, two = (
-            subject(f"{change}-{i}", TwelveLead(samples, pair.rate_hz), contract)
+            subject(f"{change}-{i}", TwelveLead(samples, pair.rate_hz), trip)
             for samples in (pair.before_mv, pair.after_mv)
         )
     except EcgError:
@@ -132,7 +134,7 @@ def _drawn(
     mask = pair.mask
     if mask.mean() > WIDEST_MASK:
         mask = measures.core(np.asarray(pair.after_mv - pair.before_mv, dtype=np.float64))
-    covered = on_tokens(mask, pair.rate_hz, two.place, contract)
+    covered = on_tokens(mask, pair.rate_hz, two.place, trip.explanation)
     return (one, two, covered) if covered.max() > 0 else None
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ecg import beats as beat_room
 from ecg import preprocess, quality
 from ecg.beats import Beats
-from ecg.contract import Contract, MapKind
+from ecg.contract import Contract, ExplanationFacts, MapKind, QualityLimits, Step
 from ecg.predictor import Inference, RawMaps
 from ecg.preprocess import Prepared
 from ecg.recording import TwelveLead
@@ -34,6 +34,19 @@ class Model(Protocol):
     def infer_batch(self, tensors: Samples, lead_masks: Bools, *, maps: bool = True) -> list[Inference]: ...
 
 
+class Trip(Protocol):
+    """What a recording meets before the graph, and the grid of its map; every contract states it."""
+
+    @property
+    def preprocessing(self) -> tuple[Step, ...]: ...
+
+    @property
+    def quality(self) -> QualityLimits: ...
+
+    @property
+    def explanation(self) -> ExplanationFacts: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
     """A recording on its way to the graph: tensor (12, samples), usable leads, place in time, beats."""
@@ -45,12 +58,12 @@ class Subject:
     beats: Beats
 
 
-def subject(name: str, twelve: TwelveLead, contract: Contract) -> Subject:
+def subject(name: str, twelve: TwelveLead, trip: Trip) -> Subject:
     """By the same trip as a served recording; an EcgError where it may not be judged."""
     beats = beat_room.find(twelve)
-    report = quality.inspect(twelve, contract.quality, beats)
+    report = quality.inspect(twelve, trip.quality, beats)
     report.require()
-    place = preprocess.prepared(twelve, contract.preprocessing, beats)
+    place = preprocess.prepared(twelve, trip.preprocessing, beats)
     tensor = np.array(place.samples_mv, dtype=np.float32, order="C")
     return Subject(name, tensor, report.lead_mask, place, beats)
 
@@ -111,9 +124,8 @@ def token_of_sample(contract: Contract) -> NDArray[np.int64]:
     return np.clip(token, 0, facts.tokens - 1)
 
 
-def on_tokens(field: NDArray[Any], rate_hz: float, place: Prepared, contract: Contract) -> Array:
+def on_tokens(field: NDArray[Any], rate_hz: float, place: Prepared, facts: ExplanationFacts) -> Array:
     """(12, tokens): the mean over each token's time, on every beat that it stands for, of (12, samples)."""
-    facts = contract.explanation
     fine = max(1, round(facts.token_step_ms / _PER_TOKEN_MS))
     inside = (np.arange(facts.tokens * fine) + 0.5) * facts.token_step_ms / fine
     moments_ms = np.asarray(place.anchors_ms)[:, None] + place.start_ms + facts.token_start_ms + inside

@@ -70,7 +70,7 @@ def place(of: Subject, statement: Statement, contract: Contract) -> Array | None
     field = named(of.beats, statement)
     if field is None:
         return None
-    covered = on_tokens(field, of.beats.sampling_rate_hz, of.place, contract) * of.lead_mask[:, None]
+    covered = on_tokens(field, of.beats.sampling_rate_hz, of.place, contract.explanation) * of.lead_mask[:, None]
     return covered if covered.max() > 0 else None
 
 

@@ -34,6 +34,9 @@ class Tokens(NamedTuple):
     def tensors(self) -> tuple[Tensor, ...]:
         return tuple(each for each in self if each is not None)
 
+    def of(self, records: slice) -> Tokens:
+        return Tokens(*(each[records] for each in self.tensors))
+
 
 class DualAttention(Network):
     """encode: leads apart. attend: leads together. What lies between them is what the risk maps are taken at."""
@@ -81,9 +84,9 @@ class DualAttention(Network):
     def attend(self, tokens: Tokens) -> Seen:
         """Records do not meet here: in training on a CPU a few at a time stay in the cache, for the same answer."""
         if not (self.training and self._splits and tokens.values.device.type == "cpu"):
-            return self._attend(tokens)
+            return self.attend_whole(tokens)
         parts = (part.split(AT_ONCE) for part in tokens.tensors)
-        some = [self._attend(Tokens(*few)) for few in zip(*parts, strict=True)]
+        some = [self.attend_whole(Tokens(*few)) for few in zip(*parts, strict=True)]
         maps = Maps(*(torch.cat(rows) for rows in zip(*(each.maps for each in some if each.maps), strict=True)))
         return Seen(torch.cat([each.embedding for each in some]), maps)
 
@@ -92,7 +95,8 @@ class DualAttention(Network):
         """One dropout mask for the whole batch does not split."""
         return self.config.dropout == 0 or self.config.dropout_kind is DropoutKind.PLAIN
 
-    def _attend(self, tokens: Tokens) -> Seen:
+    def attend_whole(self, tokens: Tokens) -> Seen:
+        """With the shares of the embedding, which a split batch does not keep."""
         spoken, leads, cross = self._across_leads(tokens)
         values, received = self._over_time(tokens, spoken)
         if isinstance(self.read_out, AttentionPooling):

@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import safe_open
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from model_training import nets
 from model_training.augment import augmented, lead_masks
@@ -21,14 +22,15 @@ from model_training.losses import Ties, reconstruction
 from model_training.nets.config import DualAttentionConfig
 from model_training.nets.dual_attention import DualAttention
 from model_training.nets.heads import Decoder, RiskHead
-from model_training.nets.interface import Network
+from model_training.nets.interface import Network, Seen
 from model_training.nets.risk_model import RiskModel
 from model_training.survival.discrimination import harrell_c
-from model_training.train import cox_head, pretrain
+from model_training.train import cox_head, pointing, pretrain
 from model_training.train.arms import Changes, Folds
 from model_training.train.cox_head import Target
 from model_training.train.loop import FitOptions, Losses, fit
 from model_training.train.people import AT_ONCE, Embedded, People, RiskSets, Rows, SurvivalBatch
+from model_training.train.pointing import PairBatch, Twins
 from model_training.train.run import Run
 
 MODEL, SUMMARY = "risk.safetensors", "summary.json"
@@ -53,6 +55,8 @@ class FinetuneConfig(BaseModel):
 
     `labelled_events` keeps that many events of the training folds and the same share of the others, 0 keeps all.
     `reconstruction` weighs the drawing of the unmasked signal beside the Cox loss, as the paper has it.
+    `pointing` weighs how far the map of the risk strays, in simulated pairs that differ in one trait, from where they
+    differ; `pairs` of them a batch, from so many simulated people (`pointing_people`) for each trait.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +67,9 @@ class FinetuneConfig(BaseModel):
     stage: Stage = Stage.ALL
     ties: Ties = Ties.EFRON
     reconstruction: float = Field(default=0.0, ge=0)
+    pointing: float = Field(default=0.0, ge=0)
+    pairs: int = Field(default=16, ge=1)
+    pointing_people: int = Field(default=100, ge=1)
     batch_size: int = Field(default=256, ge=2)
     controls_per_event: int = Field(default=4, ge=0)
     labelled_events: int = Field(default=0, ge=0)
@@ -106,6 +113,7 @@ class _Trained(torch.nn.Module):
 @dataclass(frozen=True, slots=True)
 class _Objective:
     config: FinetuneConfig
+    twins: Twins | None = None
 
     def __call__(self, model: _Trained, batch: SurvivalBatch, generator: torch.Generator) -> Losses:
         changes = replace(self.config.augmentation.of_records, same_for_batch=True)
@@ -114,12 +122,27 @@ class _Objective:
         ecg = augmented(batch.ecg, changes, generator)
         device = next(model.parameters()).device
         batch, ecg, mask = batch.to(device), ecg.to(device), mask.to(device)
-        log_hazard, seen = model.risk(ecg, mask)
+        pairs = None if self.twins is None else self.twins.drawn(self.config.pairs, generator).to(device)
+        people, twins = _seen(model.risk.network, ecg, mask, pairs)
+        log_hazard = model.risk.head(people.embedding)
         cox = cox_head.stratified_loss(log_hazard, batch.time, batch.event, batch.stratum, self.config.ties)
-        if model.decoder is None:
-            return {"loss": cox, "cox": cox.detach()}
-        drawn = reconstruction(model.decoder(seen.embedding), ecg, batch.lead_mask)
-        return {"loss": cox + self.config.reconstruction * drawn, "cox": cox.detach(), "drawn": drawn.detach()}
+        told = {"cox": cox}
+        if model.decoder is not None:
+            told["drawn"] = reconstruction(model.decoder(people.embedding), ecg, batch.lead_mask)
+        if pairs is not None and twins is not None:
+            told["astray"] = pointing.astray(model.risk, twins, pairs.covered)
+        weights = {"cox": 1.0, "drawn": self.config.reconstruction, "astray": self.config.pointing}
+        total = torch.stack([weights[name] * loss for name, loss in told.items()]).sum()
+        return {"loss": total} | {name: loss.detach() for name, loss in told.items()}
+
+
+def _seen(network: Network, ecg: Tensor, mask: Tensor, pairs: PairBatch | None) -> tuple[Seen, Seen | None]:
+    """People and pairs are encoded in one pass, so that the norms see one batch."""
+    if pairs is None:
+        return network(ecg, mask), None
+    assert isinstance(network, DualAttention)
+    tokens = network.encode(torch.cat((ecg, pairs.ecg)), torch.cat((mask, pairs.lead_mask)))
+    return network.attend(tokens.of(slice(len(ecg)))), network.attend_whole(tokens.of(slice(len(ecg), None)))
 
 
 def finetune(config: FinetuneConfig, people: People, run: Run) -> Finetuned:
@@ -192,13 +215,22 @@ def _everything(
     def score(model: _Trained) -> dict[str, float]:
         return {SCORE: concordance(people, validate, log_hazards(model.risk, people, validate))}
 
-    fitted = fit(trained, batches, _Objective(config), options, run, score)
+    twins = _twins(config, people, start.model.network)
+    fitted = fit(trained, batches, _Objective(config, twins), options, run, score)
     model = trained.risk.cpu().eval()
     if fitted.best_score is None or fitted.best_score <= start.head_c:
         model.load_state_dict(before)
         return start
     embedded = Embedded(model.network, people)
     return Finetuned(model, embedded, start.ridge, fitted.best_epoch, fitted.best_score, start.head_c)
+
+
+def _twins(config: FinetuneConfig, people: People, network: Network) -> Twins | None:
+    if not config.pointing:
+        return None
+    if not (isinstance(network, DualAttention) and network.adds_up):
+        raise FinetuneError("pointing asks for a network whose risk is a sum over leads and cells")
+    return pointing.draw(network, people.recipe, config.pointing_people, config.fit.seed)
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ from ecg.contract import (
     ProbeFacts,
 )
 from model_training.export import write
+from model_training.nets.config import DualAttentionConfig
 from model_training.nets.dual_attention import DualAttention
 from model_training.nets.risk_model import RiskModel
 from model_training.recipe import Recipe
@@ -61,8 +62,6 @@ def contract_of(
 ) -> Contract:  # fmt: skip
     """The probe is a stand-in until export stamps the real one."""
     assert isinstance(model.network, DualAttention)
-    config = model.network.config
-    faithfulness = shown.faithfulness or {}
     return Contract(
         schema_version=1,
         model=ModelFacts(
@@ -77,13 +76,18 @@ def contract_of(
         quality=recipe.quality,
         output=output,
         out_of_distribution=known,
-        explanation=ExplanationFacts(
-            default=shown.default, tokens=config.cells, token_start_ms=config.cell_start_ms,
-            token_step_ms=config.cell_step_ms,
-            faithfulness={kind.value: dict(faithfulness.get(kind.value, UNTESTED)) for kind in MapKind},
-        ),
+        explanation=explanation_facts(model.network.config, shown),
         evidence=tuple(_evidence(each) for each in evaluations),
         probe=ProbeFacts(tensor="", log_hazard=0.0, tensor_tolerance_mv=0.0, log_hazard_tolerance=0.0),
+    )  # fmt: skip
+
+
+def explanation_facts(config: DualAttentionConfig, shown: Shown) -> ExplanationFacts:
+    faithfulness = shown.faithfulness or {}
+    return ExplanationFacts(
+        default=shown.default, tokens=config.cells, token_start_ms=config.cell_start_ms,
+        token_step_ms=config.cell_step_ms,
+        faithfulness={kind.value: dict(faithfulness.get(kind.value, UNTESTED)) for kind in MapKind},
     )  # fmt: skip
 
 

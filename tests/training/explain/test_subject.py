@@ -19,7 +19,7 @@ def test_a_moment_of_a_rhythm_strip_lands_on_its_token():
     """At 500 Hz, 2.0 to 2.2 s of one lead is one whole token of 200 ms, and no other."""
     field = np.zeros((12, 5000))
     field[3, 1000:1100] = 1
-    drawn = subject.on_tokens(field, 500, Prepared(np.zeros((12, 1000), np.float32), 100), RHYTHM)
+    drawn = subject.on_tokens(field, 500, Prepared(np.zeros((12, 1000), np.float32), 100), RHYTHM.explanation)
     assert drawn[3, 10] == pytest.approx(1, abs=0.02)
     assert drawn.sum() == pytest.approx(1, abs=0.05)
 
@@ -29,7 +29,7 @@ def test_a_strip_cut_from_the_middle_moves_the_token():
     field = np.zeros((12, 6000))
     field[0, 1000:1100] = 1
     late = Prepared(np.zeros((12, 1000), np.float32), 100, start_ms=1000.0)
-    assert subject.on_tokens(field, 500, late, RHYTHM)[0].argmax() == 5
+    assert subject.on_tokens(field, 500, late, RHYTHM.explanation)[0].argmax() == 5
 
 
 def test_a_token_of_a_median_beat_stands_for_that_moment_of_every_beat():
@@ -37,7 +37,7 @@ def test_a_token_of_a_median_beat_stands_for_that_moment_of_every_beat():
     field = np.zeros((12, 5000))
     field[1, 1000:1020] = 1  # at the R peak of the first of two beats
     place = Prepared(np.zeros((12, 600), np.float32), 500, start_ms=-480.0, anchors_ms=(2000.0, 6000.0))
-    drawn = subject.on_tokens(field, 500, place, BEAT)
+    drawn = subject.on_tokens(field, 500, place, BEAT.explanation)
     token = int(480 // BEAT.explanation.token_step_ms)
     assert drawn[1].argmax() == token
     assert drawn.max() == pytest.approx(0.5, abs=0.05)

@@ -70,4 +70,4 @@ def test_the_place_on_tokens_keeps_its_share(people):
     one = people.subjects[0]
     field = textbook.named(one.beats, STATEMENTS["left ventricular hypertrophy"])
     assert field is not None
-    assert on_tokens(field, 500, one.place, RHYTHM).mean() == pytest.approx(field.mean(), abs=0.01)
+    assert on_tokens(field, 500, one.place, RHYTHM.explanation).mean() == pytest.approx(field.mean(), abs=0.01)
