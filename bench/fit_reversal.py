@@ -45,13 +45,16 @@ def fit(beat_mv: NDArray[np.float32]) -> dict[str, object]:
     limb: dict[str, object] = known["limb"]  # type: ignore[assignment]
     for name, put_right in reversal.PUT_RIGHT.items():
         limb[name] = _logistic(name, levelled, put_right, foretell)
-    covariances = {wave: np.stack([reversal.covariance(each, wave) for each in levelled]) for wave in reversal.WAVES}
-    known["precision"] = {
-        wave: np.linalg.inv(each.mean(axis=0) + 0.002 * np.eye(8)).round(2).tolist()
-        for wave, each in covariances.items()
+    products = [reversal.products_of(np.concatenate([each[:2], each[6:]])) for each in levelled]
+    typical = np.mean([reversal.covariances(each) for each in products], axis=0)
+    precision = {
+        wave: np.linalg.inv(each + 0.002 * np.eye(8)).round(2)
+        for wave, each in zip(reversal.WAVES, typical, strict=True)
     }
-    swaps = [reversal.swap_gains(each, {w: np.array(p) for w, p in known["precision"].items()}) for each in levelled]  # type: ignore[attr-defined]
-    known["swap_suspect_from"] = round(float(np.quantile([max(each.values()) for each in swaps], 1 - SWAP_SUSPECT)), 3)
+    known["precision"] = {wave: each.tolist() for wave, each in precision.items()}
+    swaps = reversal.trial_precisions(precision)
+    gains = [reversal.swap_gains(each, swaps).max() for each in products]
+    known["swap_suspect_from"] = round(float(np.quantile(gains, 1 - SWAP_SUSPECT)), 3)
     return known
 
 

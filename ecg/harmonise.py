@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import isfinite, sqrt
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ecg.errors import LeadsInconsistent, LeadsMissing, Malformed, RateUnsupported, UnitsUnknown
 from ecg.guards import MAX_RATE_HZ, MIN_RATE_HZ
@@ -47,20 +47,20 @@ def limb_residual(samples_mv: Samples) -> float:
     the largest of the three is the yardstick, so that a near-flat lead II does not turn rounding into contradiction.
     """
     limb = samples_mv[:6]
-    if not np.isfinite(limb.sum(dtype=np.float64)):
+    if not isfinite(np.add.reduce(limb, axis=None)):
         limb = limb[:, np.isfinite(limb).all(axis=0)]
     if not limb.size:
         return 0.0
     limb = limb - limb.mean(axis=1, keepdims=True)
     i, ii, iii, avr, avl, avf = limb
-    laws = np.stack((i + iii - ii, avr + (i + ii) / 2, avl - i + ii / 2, avf - ii + i / 2))
-    yardstick = float(np.max(_mean_square(limb[:3])))
-    return float(np.sqrt(np.max(_mean_square(laws)) / yardstick)) if yardstick > 0 else 0.0
+    half = limb[:2] * np.float32(0.5)
+    laws = (i + iii - ii, avr + half[0] + half[1], avl - i + half[1], avf - ii + half[0])
+    yardstick = max(_square(lead) for lead in limb[:3])
+    return sqrt(max(map(_square, laws)) / yardstick) if yardstick > 0 else 0.0
 
 
-def _mean_square(rows: Samples) -> NDArray[np.float32]:
-    square: NDArray[np.float32] = np.einsum("ij,ij->i", rows, rows) / np.float32(rows.shape[1])
-    return square
+def _square(lead: Samples) -> float:
+    return float(np.einsum("i,i->", lead, lead))
 
 
 @dataclass(slots=True)
@@ -78,9 +78,11 @@ def _harmonised(waveform: Waveform, source: Source, median_beat: TwelveLead | No
     to_mv = _mv_per(waveform.unit)
     found = _by_name(waveform)
     derived = _derive_limb_leads(found.by_name)
-    samples_mv = np.stack([found.by_name[name] for name in LEADS])
+    # Leads that lie in this order already are taken as they lie.
+    own = waveform.leads == LEADS
+    samples_mv = waveform.samples if own else np.stack([found.by_name[name] for name in LEADS])
     if to_mv != 1.0:
-        samples_mv *= np.float32(to_mv)
+        samples_mv = samples_mv * np.float32(to_mv)
     samples_mv = _without_calibration(samples_mv, waveform.sampling_rate_hz, found.notes)
     samples_mv = _without_padding(samples_mv, waveform.sampling_rate_hz, found.notes)
     _require_plausible_unit(samples_mv, waveform.sampling_rate_hz, waveform.unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -18,6 +19,7 @@ _MAINS_HZ: Final = (50.0, 60.0)
 _COARSE: Final = 8
 _DENSE_HZ: Final = 250.0
 _DUPLICATE_CORRELATION: Final = 0.9999
+_LATER: Final = np.triu(np.ones((len(LEADS), len(LEADS))), 1)  # each pair of leads once
 _QRS_HALF_S: Final = 0.06
 _BEAT_S: Final = (0.12, 0.2)
 # A pacing spike: steeper than any heart, and over within a few milliseconds.
@@ -117,24 +119,36 @@ def _mains_waves(samples: int, rate_hz: float) -> Samples:
     return np.array(waves, dtype=np.float32)
 
 
-def copies(signal_mv: Samples) -> tuple[str, str] | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Together:
+    """How the leads run together, on every eighth sample: sums of products of two leads, as they are and centred."""
+
+    products: Values  # (12, 12)
+    centred: Values
+
+
+def together(signal_mv: Samples) -> Together:
+    coarse = signal_mv[:, ::_COARSE].astype(np.float64)
+    products = np.einsum("it,jt->ij", coarse, coarse)
+    total = coarse.sum(axis=1)
+    return Together(products, products - total[:, None] * total / coarse.shape[1])
+
+
+def copies(leads: Together) -> tuple[str, str] | None:
     """Names of two leads with one signal; two flat leads are flat, not copies."""
-    coarse = signal_mv[:, ::_COARSE]
-    centred = coarse - coarse.mean(axis=1, keepdims=True)
-    product = np.einsum("it,jt->ij", centred, centred).astype(np.float64)
-    size = np.sqrt(np.diag(product))
+    size = np.sqrt(np.maximum(leads.centred.diagonal(), 0))
     alive = size > max(float(size.max()) * 1e-3, 1e-6)
-    alike = np.triu(product / np.maximum(np.outer(size, size), 1e-12), 1) * np.outer(alive, alive)
-    first, second = np.unravel_index(int(alike.argmax()), alike.shape)
-    if alike[first, second] <= _DUPLICATE_CORRELATION or not np.isclose(size[first], size[second], rtol=1e-2):
+    # What is not alive has a length of 1 in the division and of 0 beside it, and so is like nothing.
+    alike = (leads.centred * _LATER) / np.where(alive, size, 1.0) / np.where(alive, size, np.inf)[:, None]
+    first, second = divmod(int(alike.argmax()), len(LEADS))
+    if alike[first, second] <= _DUPLICATE_CORRELATION or abs(size[first] - size[second]) > 1e-2 * size[second]:
         return None
-    return LEADS[int(first)], LEADS[int(second)]
+    return LEADS[first], LEADS[second]
 
 
-def second_axis(signal_mv: Samples) -> float:
+def second_axis(leads: Together) -> float:
     """How much of the signal leaves the direction that holds most of it: second over first singular value."""
-    coarse = signal_mv[:, ::_COARSE]
-    values = np.sqrt(np.maximum(np.linalg.eigvalsh(np.einsum("it,jt->ij", coarse, coarse).astype(np.float64)), 0))
+    values = np.sqrt(np.maximum(np.linalg.eigvalsh(leads.products), 0))
     return float(values[-2] / values[-1]) if values[-1] > 0 else 0.0
 
 
@@ -190,7 +204,10 @@ def rate_suspicion(beats: Beats) -> str | None:
     """A heart played too slowly has wide complexes and a low rate, one played too fast narrow ones and a high rate."""
     if beats.median_mv is None or beats.heart_rate_bpm is None:
         return None
-    width_ms, rate = slope_width_ms(beats.median_mv, beats.sampling_rate_hz), beats.heart_rate_bpm
+    rate = beats.heart_rate_bpm
+    if _SLOW_HEART_BPM <= rate <= _FAST_HEART_BPM:  # nothing to suspect, however wide
+        return None
+    width_ms = slope_width_ms(beats.median_mv, beats.sampling_rate_hz)
     if width_ms > _SLOW_QRS_MS and rate < _SLOW_HEART_BPM:
         return f"complexes {width_ms:.0f} ms wide at {rate:.0f} bpm: the declared sampling rate may be too low"
     if width_ms < _FAST_QRS_MS and rate > _FAST_HEART_BPM:

@@ -157,14 +157,15 @@ def _recording_issues(twelve: TwelveLead, limits: QualityLimits, beats: Beats) -
     if residual > limits.max_einthoven_residual:
         detail = f"limb leads contradict each other by {residual:.0%}, limit {limits.max_einthoven_residual:.0%}"
         yield Issue(IssueCode.LEADS_INCONSISTENT, None, detail)
-    if copies := checks.copies(beats.signal_mv):
+    together = checks.together(beats.signal_mv)
+    if copies := checks.copies(together):
         yield Issue(IssueCode.DUPLICATE_LEADS, None, f"the same signal under two names: {' and '.join(copies)}")
     if twelve.source is Source.MEDIAN_BEAT:
         return
     if twelve.duration_s < limits.min_duration_s:
         detail = f"{twelve.duration_s:.1f} s, at least {limits.min_duration_s:g} s are needed"
         yield Issue(IssueCode.TOO_SHORT, None, detail)
-    elif unlike := _unlike_an_ecg(beats, limits):
+    elif unlike := _unlike_an_ecg(beats, together, limits):
         yield Issue(IssueCode.NOT_AN_ECG, None, unlike)
     else:
         yield from _rate_issues(beats.heart_rate_bpm, limits)
@@ -177,7 +178,7 @@ def _rate_issues(rate: float | None, limits: QualityLimits) -> Iterator[Issue]:
         yield Issue(IssueCode.IMPLAUSIBLE_RATE, None, f"{told}; plausible is {allowed}")
 
 
-def _unlike_an_ecg(beats: Beats, limits: QualityLimits) -> str | None:
+def _unlike_an_ecg(beats: Beats, together: checks.Together, limits: QualityLimits) -> str | None:
     """Why this is no ECG: no beats, beats that are all different, no sharp complex, or one signal in every lead."""
     if beats.r_samples.size < _FEWEST_BEATS:
         return f"{beats.r_samples.size} beats found, at least {_FEWEST_BEATS} are needed"
@@ -187,7 +188,7 @@ def _unlike_an_ecg(beats: Beats, limits: QualityLimits) -> str | None:
     sharp = checks.peakedness(beats)
     if sharp < _LOWEST_PEAKEDNESS:
         return f"no complex stands out: its slope is {sharp:.1f} times the average, at least {_LOWEST_PEAKEDNESS:g}"
-    if checks.second_axis(beats.signal_mv) < _LEAST_SECOND_AXIS:
+    if checks.second_axis(together) < _LEAST_SECOND_AXIS:
         return "every lead shows one and the same signal, which no heart gives"
     return None
 

@@ -4,6 +4,9 @@ The precordial leads hardly notice a limb reversal, and they foretell what leads
 is undone on trial, and the trial that the precordial leads believe more than the recording is suspected. Exchanged
 precordial leads show in how the leads vary together. What is known of ordinary hearts lies in reversal.json, with the
 command that made it.
+
+Everything that is compared is a sum of products of leads within a wave, so each wave is summed up once, as the matrix
+of those products; the trials are then arithmetic on that matrix.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
-from math import sqrt
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +37,7 @@ PUT_RIGHT: Final[dict[str, NDArray[np.float64]]] = {
 _ROWS: Final = tuple(LEADS.index(name) for name in INDEPENDENT)
 _SWAPS: Final = tuple(combinations(range(2, 8), 2))
 _SWAP_NAMES: Final = tuple(f"{INDEPENDENT[i]}/{INDEPENDENT[j]}" for i, j in _SWAPS)
-_WAVE_WEIGHTS: Final = {"P": 0.2, "QRS": 1.0, "T": 0.5}
+_WAVE_WEIGHTS: Final = np.array([0.2, 1.0, 0.5])  # in the order of WAVES
 Array = NDArray[np.float64]
 
 
@@ -59,125 +61,133 @@ class Suspicion:
     sure: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Limb:
-    weights: Array
-    offset: float
-    suspect_from: float
-    sure_from: float
+@dataclass(frozen=True, slots=True, eq=False)
+class _Limbs:
+    """The trials of limb reversals side by side: what undoes each, and how its evidence is weighed."""
+
+    names: tuple[str, ...]
+    put_right: Array  # (trial, 2, 2)
+    weights: Array  # (trial, evidence)
+    offset: Array
+    suspect_from: Array
+    sure_from: Array
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Known:
     foretell: Array
-    limb: dict[str, _Limb]
-    precision: dict[str, Array]
+    limbs: _Limbs
+    swaps: Array
     swap_suspect_from: float
 
 
 @cache
 def _known() -> _Known:
     stored = json.loads(CONSTANTS.read_text())
-    limb = {
-        name: _Limb(np.array(each["weights"]), each["offset"], each["suspect_from"], each["sure_from"])
-        for name, each in stored["limb"].items()
-    }
-    precision = {wave: np.array(each) for wave, each in stored["precision"].items()}
-    return _Known(np.array(stored["foretell"]), limb, precision, stored["swap_suspect_from"])
+    limb = stored["limb"]
+    weights, offset, suspect_from, sure_from = (
+        np.array([each[what] for each in limb.values()]) for what in ("weights", "offset", "suspect_from", "sure_from")
+    )
+    put_right = np.stack([PUT_RIGHT[name] for name in limb])
+    limbs = _Limbs(tuple(limb), put_right, weights, offset, suspect_from, sure_from)
+    swaps = trial_precisions({wave: np.array(each) for wave, each in stored["precision"].items()})
+    return _Known(np.array(stored["foretell"]), limbs, swaps, stored["swap_suspect_from"])
 
 
 def suspicions(median_mv: Samples) -> tuple[Suspicion, ...]:
     """The likeliest limb reversal and the likeliest precordial swap, where either is likelier than chance allows."""
     known, beat = _known(), levelled(median_mv)
-    return tuple(each for each in (_limb(beat, known), _swap(beat, known)) if each)
+    products = products_of(beat[_ROWS, :])
+    return tuple(each for each in (_limb(beat, products, known), _swap(products, known)) if each)
 
 
 def levelled(median_mv: Samples) -> Samples:
-    return median_mv - np.median(median_mv, axis=1, keepdims=True)
+    """Each lead around its own middle value."""
+    count = median_mv.shape[1]
+    ordered = np.partition(median_mv, (count // 2 - 1, count // 2), axis=1)
+    middle = ordered[:, count // 2] if count % 2 else (ordered[:, count // 2 - 1] + ordered[:, count // 2]) / 2
+    level: Samples = median_mv - middle[:, None]
+    return level
 
 
-def _limb(beat: Samples, known: _Known) -> Suspicion | None:
-    told = foretold(beat[:2], beat[6:], known.foretell)
-    margins = {name: (_score(told, name, each) - each.suspect_from, each) for name, each in known.limb.items()}
-    name, (margin, each) = max(margins.items(), key=lambda item: item[1][0])
-    return Suspicion(name, limb=True, sure=margin + each.suspect_from > each.sure_from) if margin > 0 else None
+def products_of(leads: Samples) -> Array:
+    """For P, QRS and T: each lead times each other lead, summed over the wave."""
+    wide = leads.astype(np.float64)
+    return np.stack([np.einsum("it,jt->ij", wide[:, place], wide[:, place]) for place in WAVES.values()])
 
 
-def _score(told: Foretold, name: str, limb: _Limb) -> float:
-    evidence = evidence_of(told, PUT_RIGHT[name])
-    return float(evidence @ limb.weights) + limb.offset
+def _limb(beat: Samples, products: Array, known: _Known) -> Suspicion | None:
+    limbs = known.limbs
+    evidence = _evidence(products, _upright(beat[:2]), limbs.put_right, known.foretell)
+    score = np.einsum("pe,pe->p", evidence, limbs.weights) + limbs.offset
+    best = int((score - limbs.suspect_from).argmax())
+    if score[best] <= limbs.suspect_from[best]:
+        return None
+    return Suspicion(limbs.names[best], limb=True, sure=bool(score[best] > limbs.sure_from[best]))
 
 
 def limb_evidence(limb: Samples, chest: Samples, put_right: Array, foretell: Array) -> Array:
     """For each wave: how much nearer to what the chest foretells the trial lies, and how much more alike it runs."""
-    return evidence_of(foretold(limb, chest, foretell), put_right)
+    products = products_of(np.concatenate([limb, chest]))
+    evidence: Array = _evidence(products, _upright(limb), put_right[None], foretell)[0]
+    return evidence
 
 
-@dataclass(frozen=True, slots=True)
-class _Wave:
-    """Leads I and II within one wave, as recorded and as the chest foretells them."""
-
-    place: slice
-    stored: Samples
-    told: Array
-    stored_square: float
-    told_square: float
-    miss: float
+def _upright(limb: Samples) -> list[float]:
+    """Whether P points up in I and in II."""
+    p_waves = limb[:, WAVES["P"]]
+    share: list[float] = (p_waves.sum(axis=1) / (np.abs(p_waves).sum(axis=1) + 1e-3)).tolist()
+    return share
 
 
-@dataclass(frozen=True, slots=True)
-class Foretold:
-    """What every trial is held against, worked out once for all of them."""
+def _evidence(products: Array, upright: list[float], put_right: Array, foretell: Array) -> Array:
+    """(trial, evidence): the two numbers of each wave, then whether P points up.
 
-    limb: Samples
-    waves: tuple[_Wave, ...]
-    upright: tuple[float, ...]  # whether P points up in I and in II
-
-
-def foretold(limb: Samples, chest: Samples, foretell: Array) -> Foretold:
-    every = np.einsum("ij,jt->it", foretell, chest)
-    waves = []
-    for place in WAVES.values():
-        stored, told = limb[:, place], every[:, place]
-        waves.append(_Wave(place, stored, told, _square(stored), _square(told), _square(stored - told)))
-    upright = tuple(float(lead.sum() / (np.abs(lead).sum() + 1e-3)) for lead in limb[:, WAVES["P"]])
-    return Foretold(limb, tuple(waves), upright)
-
-
-def evidence_of(known: Foretold, put_right: Array) -> Array:
-    trial = np.einsum("ij,jt->it", put_right, known.limb)
-    evidence: list[float] = []
-    for wave in known.waves:
-        tried = trial[:, wave.place]
-        size = wave.stored_square + _square(tried) + 1e-4
-        evidence.append((wave.miss - _square(tried - wave.told)) / size)
-        along = float(np.einsum("ij,ij->", wave.stored - tried, wave.told))
-        evidence.append(along / sqrt(size * wave.told_square + 1e-8))
-    return np.array([*evidence, *known.upright])
+    With s the limb leads as stored, t as the chest foretells them and A s as put right, all sums run over the wave.
+    """
+    s_s = products[:, :2, :2]
+    # Sum of s t': t is a combination of the chest leads, so it combines their products with s.
+    s_t = np.einsum("wic,jc->wij", products[:, :2, 2:], foretell)
+    stored = np.einsum("wii->w", s_s)  # |s|^2
+    told = np.einsum("ic,wcd,id->w", foretell, products[:, 2:, 2:], foretell)  # |t|^2
+    squares = np.einsum("pki,pkj->pij", put_right, put_right)
+    tried = np.einsum("pij,wij->pw", squares, s_s)  # |A s|^2
+    stored_along = np.einsum("wii->w", s_t)  # s . t
+    tried_along = np.einsum("pij,wji->pw", put_right, s_t)  # A s . t
+    size = stored + tried + 1e-4
+    # |s - t|^2 - |A s - t|^2: what both share, |t|^2, falls out.
+    nearer = (stored - 2 * stored_along - tried + 2 * tried_along) / size
+    alike = (stored_along - tried_along) / np.sqrt(size * np.maximum(told, 0.0) + 1e-8)
+    evidence = np.empty((len(put_right), 2 * len(WAVES) + len(upright)))
+    evidence[:, 0 : 2 * len(WAVES) : 2], evidence[:, 1 : 2 * len(WAVES) : 2] = nearer, alike
+    evidence[:, 2 * len(WAVES) :] = upright
+    return evidence
 
 
-def _square(values: Array | Samples) -> float:
-    return float(np.einsum("ij,ij->", values, values))
+def _swap(products: Array, known: _Known) -> Suspicion | None:
+    gains = swap_gains(products, known.swaps)
+    best = int(gains.argmax())
+    return Suspicion(_SWAP_NAMES[best], limb=False, sure=False) if gains[best] > known.swap_suspect_from else None
 
 
-def _swap(beat: Samples, known: _Known) -> Suspicion | None:
-    gains = swap_gains(beat, known.precision)
-    what = max(gains, key=lambda name: gains[name])
-    return Suspicion(what, limb=False, sure=False) if gains[what] > known.swap_suspect_from else None
-
-
-def swap_gains(beat: Samples, precision: dict[str, Array]) -> dict[str, float]:
+def swap_gains(products: Array, swaps: Array) -> Array:
     """For each pair of precordial leads: how much likelier the leads vary as they do with the two exchanged."""
-    gains = np.zeros(len(_SWAPS))
-    for wave, weight in _WAVE_WEIGHTS.items():
-        every = covariance(beat, wave)[_ORDERS[:, :, None], _ORDERS[:, None, :]]
-        misfit = np.maximum(np.einsum("ij,pij->p", precision[wave], every), 1e-12)
-        gains += weight * np.log(misfit[0] / misfit[1:])
-    return dict(zip(_SWAP_NAMES, gains.tolist(), strict=True))
+    misfit = np.maximum(np.einsum("wpk,wk->wp", swaps, covariances(products).reshape(len(WAVES), -1)), 1e-12)
+    gains: Array = np.einsum("w,wp->p", _WAVE_WEIGHTS, np.log(misfit[:, :1] / misfit[:, 1:]))
+    return gains
 
 
-def covariance(beat: Samples, wave: str) -> Array:
-    """How the eight independent leads vary together within a wave, as shares of all their power."""
-    leads = beat[_ROWS, WAVES[wave]].astype(np.float64)
-    together = np.einsum("it,jt->ij", leads, leads)
-    return np.asarray(together / max(float(np.trace(together)), 1e-9))
+def trial_precisions(precision: dict[str, Array]) -> Array:
+    """(wave, order, 64): the precision of each wave as it meets the leads as recorded, and with each pair exchanged.
+
+    To exchange two leads twice is to leave them, so the precision may be reordered in place of the leads.
+    """
+    every = np.stack([precision[wave][_ORDERS[:, :, None], _ORDERS[:, None, :]] for wave in WAVES])
+    return every.reshape(len(WAVES), len(_ORDERS), -1)
+
+
+def covariances(products: Array) -> Array:
+    """How the eight independent leads vary together within each wave, as shares of all their power."""
+    power = np.maximum(np.einsum("wii->w", products), 1e-9)
+    shares: Array = products / power[:, None, None]
+    return shares

@@ -10,12 +10,11 @@ log-hazard and none ever falls.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from enum import StrEnum
-from math import exp, expm1, hypot, log, log1p
+from math import exp, expm1, hypot, isfinite, log, log1p
 from typing import Final
-
-import numpy as np
 
 from ecg.contract import Bands, Horizon, OutputFacts
 from ecg.errors import InferenceFailed
@@ -56,7 +55,7 @@ class Risk:
 
 def estimate(output: OutputFacts, raw_log_hazard: float) -> Risk:
     """What the contract makes of the graph's raw log-hazard."""
-    if not np.isfinite(raw_log_hazard):
+    if not isfinite(raw_log_hazard):
         raise InferenceFailed("the log-hazard is not a number")
     calibrated = output.calibration.slope * (round(raw_log_hazard, LOG_HAZARD_DECIMALS) - output.calibration.center)
     percentile = percentile_of(output, calibrated)
@@ -71,12 +70,15 @@ def estimate(output: OutputFacts, raw_log_hazard: float) -> Risk:
 
 def percentile_of(output: OutputFacts, log_hazard: float) -> float:
     """The share, in percent, of the reference population whose calibrated log-hazard is lower."""
-    reference = np.asarray(output.reference_log_hazard_percentiles)
+    reference = output.reference_log_hazard_percentiles
     # Among equal reference values the middle one is taken, as a mid-rank does.
-    low, high = np.searchsorted(reference, log_hazard, "left"), np.searchsorted(reference, log_hazard, "right")
+    low, high = bisect_left(reference, log_hazard), bisect_right(reference, log_hazard)
     if high > low:
-        return round(float(low + high - 1) / 2, PERCENTILE_DECIMALS)
-    return round(float(np.interp(log_hazard, reference, np.arange(reference.size))), PERCENTILE_DECIMALS)
+        return round((low + high - 1) / 2, PERCENTILE_DECIMALS)
+    if not 0 < low < len(reference):
+        return float(min(low, len(reference) - 1))
+    below, above = reference[low - 1], reference[low]
+    return round((log_hazard - below) / (above - below) + (low - 1), PERCENTILE_DECIMALS)
 
 
 def _band(bands: Bands, percentile: float) -> Band:
