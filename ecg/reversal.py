@@ -106,8 +106,7 @@ def levelled(median_mv: Samples) -> Samples:
     count = median_mv.shape[1]
     ordered = np.partition(median_mv, (count // 2 - 1, count // 2), axis=1)
     middle = ordered[:, count // 2] if count % 2 else (ordered[:, count // 2 - 1] + ordered[:, count // 2]) / 2
-    level: Samples = median_mv - middle[:, None]
-    return level
+    return np.subtract(median_mv, middle[:, None], dtype=np.float32)
 
 
 def products_of(leads: Samples) -> Array:

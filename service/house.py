@@ -14,7 +14,7 @@ import structlog
 from starlette.requests import HTTPConnection
 
 from ecg.errors import ModelError
-from service import tracing
+from service import memory, tracing
 from service.audit.store import Store
 from service.auth import Gate
 from service.limits import Places, Rate
@@ -96,6 +96,7 @@ async def opened(house: House) -> AsyncIterator[None]:
     await house.store.open()
     try:
         await house.reload_models()
+        memory.settle()
         yield
     finally:
         house.worker.close()

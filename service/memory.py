@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 from typing import Final
 
 # From <malloc.h> of the GNU C library.
@@ -21,3 +22,9 @@ def keep_freed() -> None:
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
         mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def settle() -> None:
+    """What is there once the service has started stays: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
