@@ -75,8 +75,8 @@ class LeadContext(StrEnum):
 class DualAttentionConfig:
     """Everything that shapes the graph. `lead_size` 0 takes a lead's flattened tokens as its lead token.
 
-    `evidence_size` of the embedding's numbers are sums of what each short window says by itself, 0 for none; in
-    pretraining the rest, which knows the whole recording, is silent for a share `context_silence` of the records.
+    `evidence_size` of the embedding's numbers are sums of what each short window says by itself, 0 for none; the rest
+    knows the whole recording.
     """
 
     view: View
@@ -108,7 +108,6 @@ class DualAttentionConfig:
     embedding_size: int
     evidence_size: int
     evidence_heads: int
-    context_silence: float
     honour_lead_mask: bool
     ignore_padding: bool
 

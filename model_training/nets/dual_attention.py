@@ -48,7 +48,6 @@ class DualAttention(Network):
         ):
             raise ValueError("leads that only weigh each other need a lead_size and the attention read-out")
         self.config, self.embedding_size = config, config.embedding_size
-        self.context_silence = config.context_silence
         self.encoder = LeadEncoder(config)
         self.lead_attention = LeadAttention(config) if config.lead_attention else None
         self.temporal_attention = TemporalAttention(config) if config.temporal_attention else None
@@ -110,9 +109,6 @@ class DualAttention(Network):
         if self.evidence is None or tokens.windows is None or tokens.usable_windows is None:
             return Seen(context, _paid((share,), cross), (share,))
         said, evidence = self.evidence(tokens.windows, tokens.usable_windows)
-        if self.training and self.context_silence:
-            keep = torch.full((len(context), 1), 1 - self.context_silence, device=context.device)
-            context = context * torch.bernoulli(keep)
         return Seen(torch.cat((said, context), dim=1), _paid((evidence, share), cross), (evidence, share))
 
     def _across_leads(self, tokens: Tokens) -> tuple[Tensor, Tensor, Tensor]:

@@ -195,8 +195,6 @@ def _encoder(config: FinetuneConfig, people: People) -> Network:
         network, about = pretrain.load_encoder(folder / pretrain.ENCODER)
     if about["recipe_digest"] != people.recipe.digest:
         raise FinetuneError(f"the encoder was taught on the recipe {about['recipe']}, the people lie in another")
-    if isinstance(network, DualAttention):
-        network.context_silence = 0.0  # taught to do without its context; from here on the head weighs both
     return network
 
 

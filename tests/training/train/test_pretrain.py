@@ -28,8 +28,8 @@ NET = {
     "strides": [2, 2], "lead_attention": True, "temporal_attention": True, "arrangement": "sequential",
     "lead_context": "weight", "norm_first": True, "positions": "learned", "lead_size": 8, "lead_heads": 2,
     "temporal_heads": 2, "mlp_ratio": 1, "dropout": 0.0, "dropout_kind": "batchwise", "read_out": "attention",
-    "read_out_heads": 2, "embedding_size": 16, "evidence_size": 0, "evidence_heads": 0, "context_silence": 0.0,
-    "honour_lead_mask": True, "ignore_padding": True,
+    "read_out_heads": 2, "embedding_size": 16, "evidence_size": 0, "evidence_heads": 0, "honour_lead_mask": True,
+    "ignore_padding": True,
 }  # fmt: skip
 
 
