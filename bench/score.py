@@ -27,7 +27,7 @@ from service import memory
 from service.scoring import engines
 from service.scoring.inputs import Record, files_of, records
 from service.scoring.parts import Part
-from service.scoring.rows import OK, Job, row_of
+from service.scoring.rows import OK, Job, rows_of
 
 PTBXL: Final = ROOT / ".cache" / "ptbxl"
 BATCH, BLOCKS = 32, 8
@@ -73,11 +73,12 @@ def cpu_ms(part: Callable[[], T]) -> tuple[T, float]:
 def rate(chosen: list[Record], job: Job) -> Rate:
     """Row and bound in turns over the same records, so that a slow minute of the machine is both's."""
     predictor = Predictor.load(job.model)
-    answered = [each for each in chosen[: (BLOCKS + 2) * BATCH] if row_of(each, job)["code"] == OK]
+    some = chosen[: (BLOCKS + 2) * BATCH]
+    answered = [each for each, row in zip(some, rows_of(some, job), strict=True) if row["code"] == OK]
     blocks = [answered[first : first + BATCH] for first in range(0, len(answered) - BATCH + 1, BATCH)][:BLOCKS]
     rows, trips, inferences = [], [], []
     for block in blocks:
-        rows.append(cpu_ms(lambda: [row_of(each, job) for each in block])[1])  # noqa: B023 - called at once
+        rows.append(cpu_ms(lambda: list(rows_of(block, job)))[1])  # noqa: B023 - called at once
         prepared, spent = cpu_ms(lambda: [trip(each, predictor) for each in block])  # noqa: B023
         trips.append(spent)
         tensors, masks = (np.stack(each) for each in zip(*prepared, strict=True))

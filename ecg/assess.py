@@ -71,7 +71,25 @@ def assess(
     stopwatch: Stopwatch | None = None,
 ) -> Assessment:
     """From a recording to its risk and the reasons for it; an EcgError where it may not be judged."""
-    contract, watch = predictor.contract, stopwatch or Stopwatch()
+    watch = stopwatch or Stopwatch()
+    return judge(make_ready(recording, predictor.contract, stopwatch=watch), predictor, explain, kind, watch)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """A recording on its way that may be judged: all that the network and the answer need of it."""
+
+    recording: Recording
+    twelve: TwelveLead
+    beats: Beats
+    quality: QualityReport
+    prepared: preprocess.Prepared
+    measurements: Measurements
+
+
+def make_ready(recording: Recording, contract: Contract, *, stopwatch: Stopwatch | None = None) -> Ready:
+    """The first part of the trip, up to the network's door."""
+    watch = stopwatch or Stopwatch()
     require_population(recording, contract)
     with watch.stage("harmonise"):
         twelve = harmonise.to_twelve(recording)
@@ -82,24 +100,36 @@ def assess(
         report.require()
     with watch.stage("prepare"):
         prepared = preprocess.prepared(twelve, contract.preprocessing, beats)
-    with watch.stage("infer"):
-        inference = predictor.infer(prepared.samples_mv, report.lead_mask, maps=explain)
     with watch.stage("measure"):
         measurements = beat_room.measure(beats)
+    return Ready(recording, twelve, beats, report, prepared, measurements)
+
+
+def judge(
+    ready: Ready,
+    predictor: Predictor,
+    explain: bool = True,
+    kind: MapKind | None = None,
+    stopwatch: Stopwatch | None = None,
+) -> Assessment:
+    """The second part, from the network on."""
+    contract, watch, report = predictor.contract, stopwatch or Stopwatch(), ready.quality
+    with watch.stage("infer"):
+        inference = predictor.infer(ready.prepared.samples_mv, report.lead_mask, maps=explain)
     estimated = risk.estimate(contract.output, inference.log_hazard)
     attention = None
     if explain and inference.maps is not None:
         with watch.stage("explain"):
-            attention = explanations.maps(contract, inference.maps, report.lead_mask, prepared, kind)
+            attention = explanations.maps(contract, inference.maps, report.lead_mask, ready.prepared, kind)
     return Assessment(
-        recording_format=recording.format,
-        twelve=twelve,
-        beats=beats,
+        recording_format=ready.recording.format,
+        twelve=ready.twelve,
+        beats=ready.beats,
         quality=report,
-        measurements=measurements,
+        measurements=ready.measurements,
         risk=estimated,
         attention=attention,
-        warnings=tuple(_warnings(contract, recording, twelve, report, inference)),
+        warnings=tuple(_warnings(contract, ready.recording, ready.twelve, report, inference)),
     )
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from service.scoring.inputs import Record
-from service.scoring.rows import Job, predictor_of, row_of, schema
+from service.scoring.rows import Job, predictor_of, rows_of, schema
 
 # Small enough that a kill loses seconds, large enough that files and messages cost nothing.
 RECORDS_A_PART: Final = 128
@@ -65,7 +65,7 @@ def score(part: Part, job: Job, folder: str) -> Done:
     store, path = fsspec.core.url_to_fs(f"{folder}/{part.file_name}")
     if store.exists(path):
         return _known(store, path, part.key(job))
-    rows = [row_of(record, job) for record in part.records]
+    rows = list(rows_of(part.records, job))
     wanted = schema(predictor_of(job.model, job.sha256).contract, explain=job.explain)
     table = pa.Table.from_pylist(rows, schema=wanted.with_metadata({**(wanted.metadata or {}), _KEY: part.key(job)}))
     _write(store, path, table)

@@ -196,14 +196,14 @@ def test_a_defect_costs_one_row_and_fails_the_run(
     """A programming error on one recording is told by its type alone and makes the exit status 1."""
     from service.scoring import rows
 
-    real = rows.assess
+    real = rows.make_ready
 
     def fragile(recording: object, *rest: object, **named: object) -> object:
         if recording.format == "edf":  # type: ignore[attr-defined]
             raise ZeroDivisionError("a secret")
         return real(recording, *rest, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(rows, "assess", fragile)
+    monkeypatch.setattr(rows, "make_ready", fragile)
     out = tmp_path / "s.parquet"
     assert score.main([str(cohort / "site-0"), "--models", str(MODEL), "--out", str(out), "--workers", "1"]) == 1
     found = pq.read_table(out).to_pylist()
