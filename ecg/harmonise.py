@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite, sqrt
 from typing import Final
 
@@ -117,6 +118,7 @@ def _by_name(waveform: Waveform) -> _Leads:
     return found
 
 
+@lru_cache(maxsize=256)  # files spell their leads in few ways
 def _name_and_sign(label: str) -> tuple[str | None, bool]:
     bare = _NEGATIVE.sub("", label)
     return canonical_name(bare), bare != label.strip() and bare != label

@@ -6,7 +6,8 @@ Training and serving call exactly this, one record at a time. What the beats wer
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -72,7 +73,22 @@ def prepared(twelve: TwelveLead, steps: tuple[Step, ...], beats: Beats) -> Prepa
 
 def validate(steps: tuple[Step, ...]) -> list[tuple[str, dict[str, float]]]:
     """Each step's name and numbers; ContractInvalid when a step or a parameter is unknown, missing or no number."""
-    return [(step.step, _numbers(step)) for step in steps]
+    # With their types, since True is no number here and yet equals 1.
+    key = tuple((step.step, *((name, type(each), each) for name, each in step.parameters.items())) for step in steps)
+    return [(name, dict(numbers)) for name, numbers in _validated(_Recipe(key, steps))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """Steps that can be looked up by what they say: each request brings the same ones."""
+
+    key: tuple[tuple[object, ...], ...]
+    steps: tuple[Step, ...] = field(compare=False)
+
+
+@lru_cache(maxsize=64)
+def _validated(recipe: _Recipe) -> tuple[tuple[str, dict[str, float]], ...]:
+    return tuple((step.step, _numbers(step)) for step in recipe.steps)
 
 
 def _numbers(step: Step) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, NoReturn
 
 from ecg.errors import Malformed, Unsafe
@@ -134,10 +135,7 @@ def _signals(lines: list[str], count: int) -> tuple[Signal, ...]:
 def _signal(fields: list[str]) -> Signal:
     """file format[xN][:skew][+offset] [gain[(baseline)][/unit] [bits [zero [first [checksum [block [name]]]]]]]"""
     _require_plain(fields[0])
-    packed = _PACKING.fullmatch(fields[1] if len(fields) > 1 else "")
-    if packed is None:
-        _broken("signal format not understood")
-    packing, per_frame, skew, offset = (int(group or 0) for group in packed.groups())
+    packing, per_frame, skew, offset = _packed(fields[1] if len(fields) > 1 else "")
     adc_zero = _integer(fields[4], "ADC zero") if len(fields) > 4 else 0
     gain, baseline, unit = _calibration(fields[2] if len(fields) > 2 else str(DEFAULT_GAIN), adc_zero)
     return Signal(
@@ -155,6 +153,7 @@ def _signal(fields: list[str]) -> Signal:
     )
 
 
+@lru_cache(maxsize=64)  # the leads of a record mostly share one
 def _calibration(text: str, adc_zero: int) -> tuple[float, int, Unit]:
     found = _GAIN.fullmatch(text)
     if found is None:
@@ -165,6 +164,15 @@ def _calibration(text: str, adc_zero: int) -> tuple[float, int, Unit]:
     baseline = int(found.group(2)) if found.group(2) else adc_zero
     stated = (found.group(3) or "mV").replace("µ", "u").replace("μ", "u")
     return gain, baseline, _UNITS.get(stated.lower(), Unit.UNKNOWN) if gain else Unit.UNKNOWN
+
+
+@lru_cache(maxsize=64)
+def _packed(text: str) -> tuple[int, int, int, int]:
+    found = _PACKING.fullmatch(text)
+    if found is None:
+        _broken("signal format not understood")
+    packing, per_frame, skew, offset = (int(group or 0) for group in found.groups())
+    return packing, per_frame, skew, offset
 
 
 def _person(comments: list[str]) -> tuple[float | None, Sex | None]:
