@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecg.errors import EcgError
@@ -18,17 +17,17 @@ from service.trail import Trail, begin
 
 _log = structlog.get_logger("service.access")
 API_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": API_POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-_TRANSPORT: Final = "max-age=31536000; includeSubDomains"
+_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", API_POLICY.encode()),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class Envelope:
@@ -108,10 +107,11 @@ class _Outgoing:
 
     def _dress(self, message: Message) -> None:
         self.status = message["status"]
-        headers = MutableHeaders(raw=message["headers"])
-        headers["X-Request-ID"] = self._trail.request_id
-        headers["X-Correlation-ID"] = self._trail.correlation_id
-        for name, value in _HEADERS.items():
-            headers.setdefault(name, value)
-        if self._scope["scheme"] == "https":
-            headers.setdefault("Strict-Transport-Security", _TRANSPORT)
+        there = {name for name, _ in message["headers"]}
+        ours = (*_HEADERS, _TRANSPORT) if self._scope["scheme"] == "https" else _HEADERS
+        message["headers"] = [
+            *message["headers"],
+            (b"x-request-id", self._trail.request_id.encode("latin-1")),
+            (b"x-correlation-id", self._trail.correlation_id.encode("latin-1")),
+            *(each for each in ours if each[0] not in there),
+        ]

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from service import house, trail
 from service.answering import Question, answer
 from service.auth import Caller, Scope
-from service.guard import may
+from service.guard import may, straight_to
 from service.openapi import PREDICT
 from service.representations import negotiate
 from service.uploads import read_one
 
-router = APIRouter(tags=["predict"])
+router = APIRouter(tags=["predict"], route_class=straight_to(Scope.PREDICT))
 Predicting = Annotated[Caller, Depends(may(Scope.PREDICT))]
 
 
