@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from model_training.data.cohort import CohortError
 from model_training.train import ablate as room
+from model_training.train import ablate_page
 from model_training.train.ablate import Bench, Cell
 from model_training.train.finetune import FinetuneError
 from model_training.train.people import People
@@ -45,7 +46,8 @@ def ablate(
             _run(bench, people, engine)
         except (CohortError, FinetuneError) as error:
             raise typer.BadParameter(str(error)) from error
-        for path in room.write(room.table(bench, people), results, folder.name):
+        found = room.table(bench, people)
+        for path in (*ablate_page.write(found, results, folder.name), room.attention(bench, people, found, results)):
             console.print(str(path), highlight=False)
 
 

@@ -23,7 +23,7 @@ from model_training.simulate import oracle
 from model_training.simulate.folder import read_truth
 from model_training.survival.bootstrap import Estimate
 from model_training.survival.discrimination import harrell_c
-from model_training.train import cox_head, finetune, pretrain
+from model_training.train import attention_figure, cox_head, finetune, pretrain
 from model_training.train import people as people_room
 from model_training.train.finetune import FinetuneConfig, FinetuneError, Stage
 from model_training.train.people import Embedded, People, Rows
@@ -185,6 +185,21 @@ def _embedded(bench: Bench, people: People, name: str) -> NDArray[np.float32]:
     return found
 
 
+def attention(bench: Bench, people: People, found: dict[str, Any], out: Path) -> Path:
+    """The heat maps of the encoder whose head, given every event, ranks best."""
+    heads = [line for line in found["lines"] if line["arm"].endswith(", head")]
+    name = max(heads, key=lambda line: (line["events"], line["c"]))["arm"].removesuffix(", head")
+    config = bench.config.finetune.model_copy(update={"labelled_events": 0})
+    train, test = finetune.chosen_rows(config, people), people.rows_in(TEST_FOLDS)
+    embedded = _embedded(bench, people, name)
+    head = cox_head.fit(embedded[train], finetune.target_of(people, train))
+    model = attention_figure.model_of(bench.encoders[name], head)
+    groups = attention_figure.extremes(model, people, test, head.log_hazard(embedded[test]))
+    facts = people.recipe.input
+    path = out / f"attention-{bench.folder.name}.svg"
+    return attention_figure.draw(groups, f"{people.label}: {name}", facts.samples / facts.sampling_rate_hz, path)
+
+
 def run(bench: Bench, people: People, cells: Iterable[Cell], on_done: Callable[[Cell], None]) -> None:
     """In this process, one after the other."""
     for cell in cells:
@@ -251,64 +266,3 @@ def _paired(
 def _mean_rank(scores: Sequence[Array]) -> Array:
     """One ranking of several seeds: the mean of their ranks."""
     return np.asarray(np.mean([np.argsort(np.argsort(each)) for each in scores], axis=0))
-
-
-def write(found: dict[str, Any], out: Path, name: str) -> list[Path]:
-    """Numbers, a page and the data-efficiency figure; SIMULATED is in each."""
-    out.mkdir(parents=True, exist_ok=True)
-    numbers, page, figure = out / f"ablation-{name}.json", out / f"ablation-{name}.md", out / f"ablation-{name}.svg"
-    numbers.write_text(json.dumps(found, indent=1) + "\n")
-    page.write_text("\n".join(_page(found, figure.name)))
-    _draw(found, figure)
-    return [numbers, page, figure]
-
-
-def _page(found: dict[str, Any], figure: str) -> list[str]:
-    rivals = sorted({key for line in found["lines"] for key in line if key.startswith("ahead of ")})
-    lines = [
-        f"# Arms and labelled events: {found['label']}",
-        "",
-        f"Made by `python -m model_training ablate`. C is averaged over what might have happened to {found['n_test']}",
-        f"held-out people whose hazards are known: heart failure by {found['horizon_years']:g} years, incidence",
-        f"{found['incidence']:.2%}.",
-        "An arm's lead is paired on the same people, 95 %.",
-        "",
-        "Attainable: " + "; ".join(f"{name} {c:.3f}" for name, c in found["bounds"].items()) + ".",
-        "",
-        f"![C by labelled events]({figure})",
-        "",
-        "| events | arm | seeds | C (SD over seeds) | recovery | " + " | ".join(rivals) + " |",
-        "|---|---|---|---|---|" + "---|" * len(rivals),
-    ]
-    for line in sorted(found["lines"], key=lambda each: (each["events"], -each["c"])):
-        cells = [_told(line.get(rival)) for rival in rivals]
-        lines.append(
-            f"| {line['events']} | {line['arm']} | {line['seeds']} | {line['c']:.4f} ({line['c_sd']:.4f}) |"
-            f" {line['recovery']:.3f} | {' | '.join(cells)} |"
-        )
-    return [*lines, ""]
-
-
-def _told(estimate: dict[str, float] | None) -> str:
-    return "" if estimate is None else f"{estimate['value']:+.4f} ({estimate['low']:+.4f} to {estimate['high']:+.4f})"
-
-
-def _draw(found: dict[str, Any], path: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    mpl.rcParams["svg.hashsalt"] = "ecg"
-    drawn, axis = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
-    for arm in dict.fromkeys(line["arm"] for line in found["lines"]):
-        points = sorted((line["events"], line["c"]) for line in found["lines"] if line["arm"] == arm)
-        axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=arm)
-    own = found["bounds"]["ECG, its own part of the hazard"]
-    axis.axhline(own, color="0.5", linestyle="--", linewidth=1)
-    axis.annotate("attainable from the ECG", (axis.get_xlim()[1], own), ha="right", va="bottom", fontsize=8)
-    axis.set(xscale="log", xlabel="labelled events", ylabel="C against the truth", title=found["label"])
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=7, ncols=2)
-    drawn.savefig(path, metadata={"Date": None})
-    plt.close(drawn)

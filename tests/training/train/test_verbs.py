@@ -105,6 +105,9 @@ def test_the_experiment_table_goes_on_where_it_stopped(home: Path) -> None:
     first = json.loads((home / "results" / "ablation-hospital.json").read_text())
     assert {line["events"] for line in first["lines"]} >= {20}
     assert len(first["lines"]) == 2 * 4
+    drawn = (home / "results" / "attention-hospital.svg").read_text()
+    assert "SIMULATED" in drawn
+    assert "highest tenth of risk" in drawn
     lost = next((home / "cells" / "hospital").glob("cox-on-ecg-*-20-0.npy"))
     kept = {each: each.stat().st_mtime_ns for each in (home / "cells" / "hospital").glob("*.npy") if each != lost}
     lost.unlink()
