@@ -17,6 +17,11 @@ def test_the_example_answer_is_real() -> None:
     assert told == real
 
 
+def test_what_was_measured_is_not_typed() -> None:
+    """The table is what the contracts and the records of measurements give."""
+    assert readme.measured_told() == readme.measured()
+
+
 def test_its_links_lead_somewhere() -> None:
     """Every relative link of the pages at the top is a file or folder."""
     for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
