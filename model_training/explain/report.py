@@ -101,6 +101,8 @@ def _pairs(found: Findings) -> Iterator[str]:
     yield "chance that any map on these cells could reach; a hit is a highest cell that the mask covers at least"
     yield "half as"
     yield "well as its best one, beside the share of hits by blind chance."
+    yield "A model may have been taught by such pairs of other people where to point (`pointing` in its run's"
+    yield "configuration), in the judged changes alone: the changes that are not judged were never taught."
     yield ""
     yield from table(
         ("change", "reacts", "mean change, SD", "map", "difference: over chance (ceiling)", "pointing (chance)",
