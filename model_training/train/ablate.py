@@ -34,6 +34,9 @@ TEST_FOLDS: Final = (9, 10)
 ENCODERS: Final = "encoders"
 MEASURED, MEASURED_TREES, DEMOGRAPHICS = "Cox on ECG measurements", "trees on ECG measurements", "Cox on age and sex"
 TABLES: Final = (MEASURED, MEASURED_TREES, DEMOGRAPHICS)
+RIVALS: Final = (
+    MEASURED, "none, head", "classification, head", "evidence from scratch", "xresnet1d101 from scratch",
+)  # fmt: skip
 # The switches of the attention ablation, on the network trained from scratch.
 ATTENTION: Final[dict[str, dict[str, Any]]] = {
     "both attentions": {},
@@ -244,7 +247,7 @@ def table(bench: Bench, people: People) -> dict[str, Any]:
             "harrell_c": float(np.mean([harrell_c(people.outcomes[test], each) for each in mine])),
             "recovery": float((np.mean(cs) - 0.5) / (own - 0.5)),
         }  # fmt: skip
-        for rival in (MEASURED, "none, head", "random_frozen, head", "evidence from scratch"):
+        for rival in RIVALS:
             other = [scores[cell] for cell in scores if (cell.arm, cell.events) == (rival, events)]
             if other and arm != rival:
                 line[f"ahead of {rival}"] = asdict(_paired(judge, mine, other, patients))
