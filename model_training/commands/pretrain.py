@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,7 +101,7 @@ def probe_arms(
     absent = sorted(set(fold) - set(there))
     for written in compare.write(
         compare.superclass_table(judged, stuff, ways, absent),
-        " ".join(["python -m model_training", *sys.argv[1:]]),
+        "python -m model_training probe",
         out,
     ):
         console.print(str(written), highlight=False)
