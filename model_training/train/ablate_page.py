@@ -56,13 +56,18 @@ def _draw(found: dict[str, Any], path: Path) -> None:
 
     mpl.rcParams["svg.hashsalt"] = "ecg"
     drawn, axis = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
-    for arm in dict.fromkeys(line["arm"] for line in found["lines"]):
+    best_last = sorted(found["lines"], key=lambda line: (line["events"], line["c"]), reverse=True)
+    for colour, arm in enumerate(dict.fromkeys(line["arm"] for line in best_last)):
         points = sorted((line["events"], line["c"]) for line in found["lines"] if line["arm"] == arm)
-        axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=arm)
+        axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=arm, color=f"C{colour % 10}",
+                  linestyle="-" if colour < 10 else ":")  # fmt: skip
     own = found["bounds"]["ECG, its own part of the hazard"]
     axis.axhline(own, color="0.5", linestyle="--", linewidth=1)
     axis.annotate("attainable from the ECG", (axis.get_xlim()[1], own), ha="right", va="bottom", fontsize=8)
     axis.set(xscale="log", xlabel="labelled events", ylabel="C against the truth", title=found["label"])
+    asked = sorted({line["events"] for line in found["lines"]})
+    axis.set_xticks(asked, map(str, asked))
+    axis.minorticks_off()
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize=7, ncols=2)
     drawn.savefig(path, metadata={"Date": None})
