@@ -109,12 +109,12 @@ def floor_ms() -> dict[str, float]:
     and backwards over all twelve leads at their own rate.
     """
     predictor = Predictor.load(model_path())
-    recording = formats.read(WFDB.body.read_bytes())
+    packed = WFDB.body.read_bytes()
+    recording = formats.read(packed)
     twelve = harmonise.to_twelve(recording)
     found = beats.find(twelve)
     tensor = preprocess.prepare(twelve, predictor.contract.preprocessing, found)
     mask = quality.inspect(twelve, predictor.contract.quality, found).lead_mask
-    packed = WFDB.body.read_bytes()
     sections = signal.butter(2, (0.5, 150.0), "bandpass", fs=twelve.sampling_rate_hz, output="sos")
     parts: dict[str, Callable[[], object]] = {
         "inference": lambda: predictor.infer(tensor, mask),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Final
 
 import numpy as np
 
 from ecg.errors import LeadsInconsistent, LeadsMissing, Malformed, RateUnsupported, UnitsUnknown
+from ecg.filters import are_all_known
 from ecg.guards import MAX_RATE_HZ, MIN_RATE_HZ
 from ecg.leads import LEADS, LIMB, LIMB_FROM_I_II, PRECORDIAL, canonical_name
 from ecg.middle import median
@@ -48,7 +49,7 @@ def limb_residual(samples_mv: Samples) -> float:
     the largest of the three is the yardstick, so that a near-flat lead II does not turn rounding into contradiction.
     """
     limb = samples_mv[:6]
-    if not isfinite(np.add.reduce(limb, axis=None)):
+    if not are_all_known(limb):
         limb = limb[:, np.isfinite(limb).all(axis=0)]
     if not limb.size:
         return 0.0

@@ -27,24 +27,20 @@ def may(*any_of: Scope) -> Guard:
         api_key: Annotated[str | None, Security(_api_key)],
         _token: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     ) -> Caller:
-        return _admitted(request, api_key, any_of)
+        home = house.of(request)
+        caller = home.gate.identify(request.headers.get("authorization"), api_key)
+        trail.of(request).caller = caller.name
+        structlog.contextvars.bind_contextvars(caller=caller.name)
+        caller.require(*any_of)
+        if home.rate:
+            home.rate.admit(caller.name)
+        return caller
 
     return guard
 
 
-def _admitted(request: Request, api_key: str | None, any_of: tuple[Scope, ...]) -> Caller:
-    home = house.of(request)
-    caller = home.gate.identify(request.headers.get("authorization"), api_key)
-    trail.of(request).caller = caller.name
-    structlog.contextvars.bind_contextvars(caller=caller.name)
-    caller.require(*any_of)
-    if home.rate:
-        home.rate.admit(caller.name)
-    return caller
-
-
-def straight_to(*any_of: Scope) -> type[APIRoute]:
-    """A route whose endpoint takes the request and the caller only, and answers with a Response of its own.
+def straight_past(guard: Guard) -> type[APIRoute]:
+    """A route whose endpoint takes the request and the guarded caller only, and answers with a Response of its own.
 
     The framework then tells it in the OpenAPI document, and does not look for parameters at each request.
     """
@@ -54,7 +50,7 @@ def straight_to(*any_of: Scope) -> type[APIRoute]:
             endpoint = self.endpoint
 
             async def handle(request: Request) -> Response:
-                caller = _admitted(request, request.headers.get(_KEY_HEADER), any_of)
+                caller = await guard(request, request.headers.get(_KEY_HEADER), None)
                 answer: Response = await endpoint(request, caller)
                 return answer
 

@@ -25,6 +25,7 @@ from model_training.survival.bootstrap import Estimate
 from model_training.survival.discrimination import harrell_c
 from model_training.train import attention_figure, cox_head, finetune, pretrain
 from model_training.train import people as people_room
+from model_training.train.cox_head import CoxHead
 from model_training.train.finetune import FinetuneConfig, FinetuneError, Stage
 from model_training.train.people import Embedded, People, Rows
 from model_training.train.run import Run
@@ -169,9 +170,14 @@ def _of_table(people: People, arm: str, train: Rows, test: Rows) -> Array:
 
 
 def _of_head(bench: Bench, people: People, name: str, train: Rows, test: Rows) -> Array:
-    embedded = _embedded(bench, people, name)
-    head = cox_head.fit(embedded[train], finetune.target_of(people, train))
+    head, embedded = _head(bench, people, name, train)
     return head.log_hazard(embedded[test])
+
+
+def _head(bench: Bench, people: People, name: str, train: Rows) -> tuple[CoxHead, NDArray[np.float32]]:
+    """Fitted on the training rows, and everybody's embeddings."""
+    embedded = _embedded(bench, people, name)
+    return cox_head.fit(embedded[train], finetune.target_of(people, train)), embedded
 
 
 def _embedded(bench: Bench, people: People, name: str) -> NDArray[np.float32]:
@@ -194,8 +200,7 @@ def attention(bench: Bench, people: People, found: dict[str, Any], out: Path) ->
     name = max(heads, key=lambda line: (line["events"], line["c"]))["arm"].removesuffix(", head")
     config = bench.config.finetune.model_copy(update={"labelled_events": 0})
     train, test = finetune.chosen_rows(config, people), people.rows_in(TEST_FOLDS)
-    embedded = _embedded(bench, people, name)
-    head = cox_head.fit(embedded[train], finetune.target_of(people, train))
+    head, embedded = _head(bench, people, name, train)
     model = attention_figure.model_of(bench.encoders[name], head)
     groups = attention_figure.extremes(model, people, test, head.log_hazard(embedded[test]))
     facts = people.recipe.input

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from service import house, trail
 from service.answering import Question, answer
 from service.auth import Caller, Scope
-from service.guard import may, straight_to
+from service.guard import may, straight_past
 from service.openapi import PREDICT
 from service.representations import negotiate
 from service.uploads import read_one
 
-router = APIRouter(tags=["predict"], route_class=straight_to(Scope.PREDICT))
-Predicting = Annotated[Caller, Depends(may(Scope.PREDICT))]
+_guard = may(Scope.PREDICT)
+router = APIRouter(tags=["predict"], route_class=straight_past(_guard))
+Predicting = Annotated[Caller, Depends(_guard)]
 
 
 @router.post("/predict", **PREDICT, operation_id="predict", response_class=Response)
