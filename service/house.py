@@ -17,7 +17,7 @@ from ecg.errors import ModelError
 from service import memory, tracing
 from service.audit.store import Store
 from service.auth import Gate
-from service.limits import Places, Rate
+from service.limits import Line, Places, Rate
 from service.metrics import Metrics
 from service.registry import Registry, Shelf
 from service.settings import Settings
@@ -37,7 +37,7 @@ class House:
     metrics: Metrics
     worker: Worker
     places: Places
-    batches: Places
+    batches: Line
     rate: Rate | None
     tracing: Tracing
 
@@ -78,7 +78,7 @@ def build(settings: Settings) -> House:
         metrics=Metrics(),
         worker=Worker(settings.answer_timeout_s),
         places=places,
-        batches=Places(settings.batches_at_once),
+        batches=Line(settings.batches_at_once, settings.batches_waiting, settings.batch_wait_s),
         rate=_rate(settings, runtime),
         tracing=tracing.make(settings.otel_exporter_otlp_endpoint),
     )
@@ -93,6 +93,7 @@ def _rate(settings: Settings, runtime: Path) -> Rate | None:
 @contextlib.asynccontextmanager
 async def opened(house: House) -> AsyncIterator[None]:
     house.metrics.capacity.set(house.places.capacity)
+    house.metrics.batch_capacity.set(house.batches.capacity)
     await house.store.open()
     try:
         await house.reload_models()

@@ -1,7 +1,8 @@
-"""How much at once: places in the queue of this process, and each caller's rate across all processes."""
+"""How much at once: places in the queue of this process, the line for batches, each caller's rate across processes."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import hashlib
@@ -36,6 +37,45 @@ class Places:
             yield
         finally:
             self.taken -= 1
+
+
+class Line:
+    """A bounded number of places, given in order of arrival: who finds none waits, behind few and not for long."""
+
+    def __init__(self, capacity: int, longest: int, wait_s: float) -> None:
+        self.capacity, self.taken, self.waiting = capacity, 0, 0
+        self._longest, self._wait_s = longest, wait_s
+        self._free = asyncio.Semaphore(capacity)
+
+    @property
+    def is_free(self) -> bool:
+        return not self._free.locked()
+
+    async def one(self) -> contextlib.AbstractContextManager[None]:
+        """A place, held from now on: enter what is returned, to give the place back on leaving it."""
+        if not self.is_free and self.waiting >= self._longest:
+            raise self._busy(f"all {self.capacity} places are taken and {self.waiting} wait for one")
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._free.acquire()
+        except TimeoutError as error:
+            raise self._busy(f"none of {self.capacity} places became free within {self._wait_s:g} s") from error
+        finally:
+            self.waiting -= 1
+        self.taken += 1
+        return self._held()
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.taken -= 1
+            self._free.release()
+
+    def _busy(self, why: str) -> QueueFull:
+        return QueueFull(why, retry_after_s=max(1, math.ceil(self._wait_s)))
 
 
 class Rate:

@@ -61,6 +61,13 @@ class Metrics:
         self.capacity = Gauge(
             "ecg_queue_places", "Requests that can be held", registry=registry, multiprocess_mode="livesum"
         )
+        self.batches = Gauge("ecg_batch_places_taken", "Batches held", registry=registry, multiprocess_mode="livesum")
+        self.batch_capacity = Gauge(
+            "ecg_batch_places", "Batches that can be held", registry=registry, multiprocess_mode="livesum"
+        )
+        self.batches_waiting = Gauge(
+            "ecg_batches_waiting", "Batches that wait for a place", registry=registry, multiprocess_mode="livesum"
+        )
 
     def show_models(self, served: Iterable[tuple[str, str, str, str]]) -> None:
         """1 for each that is served now, 0 for those that were."""

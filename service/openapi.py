@@ -148,6 +148,7 @@ BATCH: Final[dict[str, Any]] = {
     "responses": {
         200: {"description": "NDJSON, in order", "content": {"application/x-ndjson": _LINES}},
         **_UPLOAD_PROBLEMS,
+        503: _problem("Not ready, or no place for one more batch after waiting for it; see Retry-After"),
     },
     "openapi_extra": {
         "parameters": [*_IDS, *_OPTIONS],

@@ -61,7 +61,9 @@ class Settings(BaseSettings):
     ] = 30
     answer_timeout_s: Annotated[Seconds, Field(description="Longest wait for an answer, queue included")] = 30
     queue_size: Annotated[Positive, Field(description="Requests held per worker; one more gets 503")] = 32
-    batches_at_once: Annotated[Positive, Field(description="Batches held per worker; one more gets 503")] = 2
+    batches_at_once: Annotated[Positive, Field(description="Batches held per worker; one more waits for its turn")] = 2
+    batches_waiting: Annotated[int, Field(ge=0, description="Batches that may wait per worker; one more gets 503")] = 8
+    batch_wait_s: Annotated[Seconds, Field(description="Longest wait of a batch for its turn before 503")] = 10
     rate_per_minute: Annotated[float, Field(ge=0, description="Requests a minute and caller; 0: unlimited")] = 0
     rate_burst: Annotated[Positive, Field(description="Requests a caller may send at once")] = 20
     shutdown_timeout_s: Annotated[Positive, Field(description="Longest drain after SIGTERM")] = 30

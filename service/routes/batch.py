@@ -28,6 +28,7 @@ from service.registry import Model
 from service.representations import json
 from service.trail import OK, Trail
 from service.uploads import Options, Upload
+from service.waiting import turn_of
 
 router = APIRouter(tags=["predict"])
 _log = structlog.get_logger("service.batch")
@@ -41,8 +42,11 @@ async def predict_batch(request: Request, caller: Annotated[Caller, Depends(may(
     """Many recordings. A record that cannot be judged gives its problem in its line; the others go on."""
     home = house.of(request)
     with contextlib.ExitStack() as held:
-        held.enter_context(home.batches.one())
-        records, options = await read_many(request, home.settings)
+        with home.metrics.batches_waiting.track_inprogress():
+            turn, unread = await turn_of(request, home.batches)
+        held.enter_context(turn)
+        held.enter_context(home.metrics.batches.track_inprogress())
+        records, options = await read_many(unread, home.settings)
         model = home.models.shelf.choose(options.model)
         way = trail.of(request)
         way.settled = True  # from here on each record has its own row

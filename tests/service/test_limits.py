@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.limits import Places, Rate
+from service.limits import Line, Places, Rate
 from service.metrics import decile, population_stability_index
 from service.refusals import AnswerTimeout, NotAcceptable, QueueFull, RateLimited
 from service.representations import negotiate
@@ -26,6 +26,52 @@ def test_places_are_bounded_and_given_back() -> None:
             places.one().__enter__()
         raise ZeroDivisionError
     assert places.taken == 0
+
+
+def test_a_line_gives_places_in_order_of_arrival() -> None:
+    """Who came first is first; one who leaves the line, or leaves just as the place was given, costs nobody a place."""
+
+    async def run() -> None:
+        line, order = Line(1, longest=4, wait_s=5), []
+
+        async def comes(name: str) -> None:
+            with await line.one():
+                order.append(name)
+                await asyncio.sleep(0)
+
+        with await line.one():
+            waiting = [asyncio.create_task(comes(name)) for name in "abcd"]
+            await asyncio.sleep(0.01)
+            assert (line.taken, line.waiting) == (1, 4)
+            with pytest.raises(QueueFull):
+                await line.one()
+            waiting[1].cancel()
+            await asyncio.sleep(0.01)
+            late = asyncio.create_task(comes("late"))
+            await asyncio.sleep(0.01)
+        waiting[0].cancel()  # the place is its own already, and it has not begun
+        await asyncio.gather(*waiting, late, return_exceptions=True)
+        assert order == ["c", "d", "late"]
+        assert (line.taken, line.waiting, line.is_free) == (0, 0, True)
+
+    asyncio.run(run())
+
+
+def test_a_line_is_waited_in_for_a_bounded_time() -> None:
+    """Past the time a place is refused with when to come back, and the one who waited so long holds nothing."""
+
+    async def run() -> None:
+        line = Line(1, longest=4, wait_s=0.05)
+        with await line.one():
+            begun = time.monotonic()
+            with pytest.raises(QueueFull) as refused:
+                await line.one()
+            assert 0.04 < time.monotonic() - begun < 1
+            assert refused.value.retry_after_s == 1
+        with await line.one():
+            assert (line.taken, line.waiting) == (1, 0)
+
+    asyncio.run(run())
 
 
 def test_a_rate_lets_a_burst_through_and_no_more(tmp_path: Path) -> None:
