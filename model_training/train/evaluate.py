@@ -31,6 +31,7 @@ _FINDINGS: Final = {
     "hypertrophy with strain": {"LVH"},
     "anterior infarction": {"AMI", "ASMI", "ALMI"},
     "inferior infarction": {"IMI", "ILMI", "IPLMI"},
+    "anterior or inferior infarction": {"AMI", "ASMI", "ALMI", "IMI", "ILMI", "IPLMI"},
 }
 _STRAIN: Final = {"ISC_", "STD_", "NDT", "INVT", "ISCAL", "NST_", "STE_"}
 LEAST_PEOPLE: Final = 8
