@@ -13,7 +13,7 @@ from model_training import recipe as recipes
 from model_training.data import catalogue, prepared
 from model_training.data.cohort import CohortError
 from model_training.text.encoders import EncoderError
-from model_training.train import arms, compare, material, probe
+from model_training.train import arms, compare, material, probe, trees
 from model_training.train import pretrain as room
 from model_training.train.run import Run, RunError
 
@@ -80,6 +80,9 @@ def probe_arms(
     cache: Cache = Path("data/prepared"),
     workers: Workers = 2,
     resnet: Annotated[bool, typer.Option(help="Also train a plain ResNet the same way, as a reference.")] = True,
+    beat_trees: Annotated[
+        bool, typer.Option(help="Also grow trees on measurements and the median beat, alone and beside each network.")
+    ] = True,
     progress: Annotated[bool, typer.Option(help="Show a progress bar with the time left.")] = True,
 ) -> None:
     """Judge encoders by the five PTB-XL superclasses: linear probe and fine-tuned, with 95 % intervals over patients.
@@ -96,6 +99,9 @@ def probe_arms(
             for each in compare.judge_encoder(folder / room.ENCODER, stuff, ways, there, work, tune)
         ]
         judged += compare.judge_resnet(stuff, ways, there, work) if resnet else []
+        if beat_trees:
+            grown = compare.judge_trees(_measured(path, stuff, cache, workers), stuff, ways, there)
+            judged += grown + compare.beside_trees(judged, grown)
     except (CohortError, EncoderError, RunError, arms.PretrainError, recipes.RecipeError) as error:
         raise typer.BadParameter(str(error)) from error
     absent = sorted(set(fold) - set(there))
@@ -116,6 +122,13 @@ def load_material(path: Path, config: arms.PretrainConfig, cache: Path, workers:
         cohort, made, folder, config.folds.train, config.text.source, config.text.encoder, cache / "text",
         config.fit.seed,
     )  # fmt: skip
+
+
+def _measured(path: Path, stuff: material.Material, cache: Path, workers: int) -> material.Labels:
+    """What is measured of the material's recordings, from their median beats."""
+    chosen = recipes.load(trees.RECIPE)
+    made = prepared.prepare(catalogue.open_cohort(path), chosen, cache, workers)
+    return trees.measured(made, chosen, stuff.table["ecg_id"].tolist())
 
 
 def _chosen(path: Path, changes: dict[str, Any], progress: bool) -> arms.PretrainConfig:

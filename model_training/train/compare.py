@@ -25,17 +25,24 @@ from model_training.survival.bootstrap import Estimate
 from model_training.train import probe
 from model_training.train.arms import Arm, PretrainConfig, PretrainError
 from model_training.train.loop import fit
-from model_training.train.material import AT_ONCE, Material, Rows, Shuffled
+from model_training.train.material import AT_ONCE, Labels, Material, Rows, Shuffled
 from model_training.train.objective import Objective, Pretraining, shifted
 from model_training.train.pretrain import SUMMARY, load_encoder
 from model_training.train.probe import LinearProbe
 from model_training.train.run import Run, revision
+from model_training.train.trees import Trees
 
 Values = NDArray[np.float64]
-PROBE, TUNED, RESNET = "linear_probe", "fine_tuned", "resnet1d_wang"
+PROBE, TUNED, BESIDE = "linear_probe", "fine_tuned", "fine_tuned_beside_trees"
+RESNET, TREES = "resnet1d_wang", "trees"
 SHIFTS: Final = (-40, -20, 0, 20, 40)  # samples; a class does not hang on where the strip begins
 DRAWS: Final = 1_000
-COMPARED_WITH: Final = (Arm.RANDOM_FROZEN.value, Arm.RECONSTRUCTION.value, RESNET)
+COMPARED_WITH: Final = (Arm.RANDOM_FROZEN.value, Arm.RECONSTRUCTION.value, RESNET, TREES)
+TITLES: Final = {
+    PROBE: "Linear probe of the frozen embedding",
+    TUNED: "Fine-tuned classifier",
+    BESIDE: "Fine-tuned classifier and trees on measurements, averaged",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,24 @@ def judge_resnet(material: Material, ways: Ways, folds: Sequence[int], runs: Pat
     """The plain reference, by the same loop from the same data."""
     torch.manual_seed(ways.scratch.fit.seed)
     return _tuned(RESNET, ResNet1dWang(), None, material, ways.scratch, folds, runs / RESNET)
+
+
+def judge_trees(measured: Labels, material: Material, ways: Ways, folds: Sequence[int]) -> list[Judged]:
+    """Trees on what is measured of the same recordings (`measured`, a row for each of the material)."""
+    train = ways.taught.folds.train
+    if learned := set(train) & set(folds):
+        raise PretrainError(f"folds {sorted(learned)} are learned from: they cannot judge")
+    rows = material.rows_in(train)
+    grown = Trees.fit(measured[rows], material.superclass[rows], ways.taught.fit.seed)
+    return [Judged(TREES, BESIDE, fold, grown.scores(measured[material.rows_in((fold,))])) for fold in folds]
+
+
+def beside_trees(judged: Sequence[Judged], grown: Sequence[Judged]) -> list[Judged]:
+    """Each fine-tuned network and the trees as one classifier: the mean of both probabilities."""
+    alone = {each.fold: each.scores for each in grown}
+    return [
+        replace(each, way=BESIDE, scores=(each.scores + alone[each.fold]) / 2) for each in judged if each.way == TUNED
+    ]
 
 
 def _fitted(network: Network, material: Material, train: Sequence[int]) -> LinearProbe:
@@ -194,7 +219,7 @@ def to_markdown(table: Mapping[str, Any], command: str) -> str:
         + ", ".join(f"fold {fold}: {n or 'not in these data'}" for fold, n in table["recordings_by_fold"].items())
         + ".", "",
     ]  # fmt: skip
-    for way, title in ((PROBE, "Linear probe of the frozen embedding"), (TUNED, "Fine-tuned classifier")):
+    for way, title in TITLES.items():
         chosen = sorted((row for row in table["rows"] if row["way"] == way), key=lambda row: row["fold"])
         if chosen:
             lines += [f"## {title}", "", *_lines(chosen), ""]
