@@ -176,11 +176,15 @@ def _score(found: dict[str, Any]) -> Lines:
     return ["## Scoring a cohort", "", *found["told"]]
 
 
+def _archive(found: dict[str, Any]) -> Lines:
+    return ["## Memory of a long cohort", "", *found["told"]]
+
+
 def _training(found: dict[str, Any]) -> Lines:
     return ["## Training", "", *found["told"]]
 
 
-_SECTIONS: Final = {"service": _service, "score": _score, "training": _training}
+_SECTIONS: Final = {"service": _service, "score": _score, "archive": _archive, "training": _training}
 
 
 if __name__ == "__main__":

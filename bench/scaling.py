@@ -23,12 +23,13 @@ BUSY_CLIENTS: Final = 64
 
 def write() -> None:
     found = _document.known()
-    if "service" in found and "score" in found:
-        PAGE.write_text(page(found["service"], found["score"]))
+    if {"service", "score", "archive"} <= set(found):
+        PAGE.write_text(page(found))
 
 
-def page(service: dict[str, Any], score: dict[str, Any]) -> str:
-    facts = _region(service) | _servers(service) | _archive(score)
+def page(found: dict[str, Any]) -> str:
+    service = found["service"]
+    facts = _region(service) | _servers(service) | _archive(found["score"], found["archive"]["sizes"])
     return TEXT.read_text().format_map(facts)
 
 
@@ -88,15 +89,14 @@ def _servers(service: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _archive(score: dict[str, Any]) -> dict[str, str]:
+def _archive(score: dict[str, Any], sizes: list[dict[str, Any]]) -> dict[str, str]:
     """A back-file: CPU a record, divided by cores and by what a second process loses."""
     row_ms, share = score["rate"]["row_ms"], min(1.0, score["scaling"]["ratio"] / 2)
-    sizes = score["memory"]
     of_core = share * 1000 / row_ms
     return {
         "record_ms": f"{row_ms:.2f}",
         "second_core": f"{share:.0%}",
-        "archive_table": _archive_table(of_core, sizes[-1].get("bytes_a_record", math.nan)),
+        "archive_table": _archive_table(of_core, sizes[-1]["bytes_a_record"]),
         "most_cores": f"{CORES[-1]}",
         "read_rate": _bytes(CORES[-1] * of_core * _size_of(SAMPLES["WFDB"])),
         "score_memory": ", ".join(f"{each['peak_mib']:.0f} MiB over {each['records']:,} records" for each in sizes),
@@ -133,15 +133,13 @@ def _size_of(sample: str) -> int:
 
 
 def _bytes(count: float) -> str:
-    if math.isnan(count):
-        return "not measured"
     power = min(5, int(math.log10(max(count, 1)) // 3))
     return f"{count / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[power]}"
 
 
 def main() -> None:
     _document.write()
-    print(PAGE.read_text() if PAGE.exists() else "needs the results of `python -m bench service score`")
+    print(PAGE.read_text() if PAGE.exists() else "needs the results of `python -m bench service score archive`")
 
 
 if __name__ == "__main__":

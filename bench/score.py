@@ -1,25 +1,20 @@
-"""Scoring a cohort beside its bound on one core, on one and two processes, and its memory as the cohort grows."""
+"""Scoring a cohort beside its bound on one core, and on one and two processes."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from bench import _document
-from bench._processes import ROOT, Running, no_extra
+from bench._processes import ROOT
 from bench.peers._pipeline import model_path
 from ecg import beats, formats, harmonise, preprocess, quality
 from ecg.predictor import Predictor
@@ -33,7 +28,6 @@ PTBXL: Final = ROOT / ".cache" / "ptbxl"
 BATCH, BLOCKS = 32, 8
 RECORDS_A_PART, PARTS = 64, 4
 ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "5"))
-SIZES: Final = (1_000, 10_000, *((100_000,) if os.environ.get("BENCH_LONG") else ()))
 
 T = TypeVar("T")
 
@@ -49,17 +43,11 @@ class Rate:
     records: int
 
 
-@dataclass(frozen=True, slots=True)
-class Grown:
-    records: int
-    seconds: float
-    peak_mib: float
-    bytes_a_record: float  # of the Parquet file
-
-
 def recordings(folder: str) -> list[Record]:
     """Every few of PTB-XL's, so that all ages of the archive are among them."""
-    found = list(records([str(PTBXL / folder)])) if (PTBXL / folder).is_dir() else []
+    if not (PTBXL / folder).is_dir():
+        raise SystemExit(f"needs PTB-XL under {PTBXL.relative_to(ROOT)}")
+    found = list(records([str(PTBXL / folder)]))
     return found[:: max(1, len(found) // 1_000)][:1_000]
 
 
@@ -119,35 +107,7 @@ def _parts(chosen: list[Record], workers: int) -> Iterator[Part]:
     return (Part(number, tuple(chosen[:RECORDS_A_PART])) for number in range((PARTS + 1) * workers))
 
 
-def grown(size: int, chosen: list[Record], folder: Path) -> Grown:
-    """The command line over so many records, two processes; the peak of all its processes, shared pages once."""
-    cohort = folder / str(size)
-    for number in range(-(-size // len(chosen))):
-        place = cohort / f"{number:04d}"
-        place.mkdir(parents=True)
-        for each in chosen[: size - number * len(chosen)]:
-            header = Path(each.url.removeprefix("file://"))
-            for path in (header, header.with_suffix(".dat")):
-                os.link(path, place / path.name)
-    begun = time.perf_counter()
-    command = [sys.executable, "-m", "service.score", str(cohort), "--out", str(folder / f"{size}.parquet")]
-    process = subprocess.Popen(
-        [*command, "--workers", "2"], cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
-    run, peak = Running(0, process, no_extra), 0.0
-    while process.poll() is None:
-        peak = max(peak, run.memory_mib())
-        time.sleep(0.2)
-    if process.returncode:
-        raise SystemExit(f"service.score ended with {process.returncode}")
-    took = time.perf_counter() - begun
-    shutil.rmtree(cohort)
-    return Grown(size, took, peak, (folder / f"{size}.parquet").stat().st_size / size)
-
-
-def told(found: Rate, scaled: dict[str, float], sizes: list[Grown]) -> list[str]:
-    growth = " to ".join(f"{each.peak_mib:.0f}" for each in sizes)
-    slopes = [(b.peak_mib - a.peak_mib) / (b.records - a.records) * 1e4 for a, b in pairwise(sizes)]
+def told(found: Rate, scaled: dict[str, float]) -> list[str]:
     return [
         f"`python -m bench score`: {found.records} PTB-XL records of 500 Hz through the row function of",
         f"`service.score`, beside its bound in turns: the trip to the tensor, the bare network in batches of {BATCH}.",
@@ -159,31 +119,18 @@ def told(found: Rate, scaled: dict[str, float], sizes: list[Grown]) -> list[str]
         "",
         f"One process {scaled['one']:.0f} records/s, two {scaled['two']:.0f}: {scaled['ratio']:.2f} times as many",
         f"(medians of {ROUNDS} turns; load average of the machine meanwhile {scaled['load']:.1f}).",
-        "",
-        "Memory of the whole command with two processes, by the length of the cohort (100 Hz records, hard links):",
-        "",
-        "| records | peak MiB | records/s with start |",
-        "|---|---|---|",
-        *(f"| {each.records:,} | {each.peak_mib:.0f} | {each.records / each.seconds:.0f} |" for each in sizes),
-        "",
-        f"From {growth} MiB: at most {max(slopes):+.1f} MiB every 10,000 records.",
     ]
 
 
 def main() -> None:
-    chosen, small = recordings("records500"), recordings("records100")
-    if not (chosen and small):
-        raise SystemExit(f"needs PTB-XL under {PTBXL.relative_to(ROOT)}")
+    chosen = recordings("records500")
     memory.keep_freed()
     path = model_path()
     job = Job(path, Predictor.load(path).sha256, explain=False)
     found, scaled = rate(chosen, job), scaling(chosen, job)
     scaled["load"] = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory(dir=ROOT / ".cache") as folder:  # hard links stay on one file system
-        sizes = [grown(size, small, Path(folder)) for size in SIZES]
-    lines = told(found, scaled, sizes)
-    numbers = {"rate": asdict(found), "scaling": scaled, "memory": [asdict(each) for each in sizes]}
-    _document.keep("score", {**numbers, "told": lines})
+    lines = told(found, scaled)
+    _document.keep("score", {"rate": asdict(found), "scaling": scaled, "told": lines})
     print("\n".join(lines))
 
 
