@@ -36,7 +36,8 @@ ENCODERS: Final = "encoders"
 MEASURED, MEASURED_TREES, DEMOGRAPHICS = "Cox on ECG measurements", "trees on ECG measurements", "Cox on age and sex"
 TABLES: Final = (MEASURED, MEASURED_TREES, DEMOGRAPHICS)
 RIVALS: Final = (
-    MEASURED, "none, head", "classification, head", "evidence from scratch", "xresnet1d101 from scratch",
+    MEASURED, "none, head", "classification, head", "align_structured, head", "align_raw_text, head",
+    "evidence from scratch", "xresnet1d101 from scratch",
 )  # fmt: skip
 # The switches of the attention ablation, on the network trained from scratch.
 ATTENTION: Final[dict[str, dict[str, Any]]] = {
