@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import filters, reversal
+from ecg import filters, reversal, tempo
 from ecg import lead_checks as checks
 from ecg.beats import Beats
 from ecg.contract import QualityLimits
@@ -38,6 +38,8 @@ RECOMMENDED: Final = QualityLimits(
 )
 
 _FEWEST_BEATS: Final = 3
+# Tall and narrow peaks that are cut off spend too little time at the rail for a share to tell.
+_MOST_CUT_PEAKS: Final = 2
 _LOWEST_PEAKEDNESS: Final = 2.0
 _LEAST_SECOND_AXIS: Final = 0.02
 
@@ -127,16 +129,13 @@ def lead_issues(twelve: TwelveLead, limits: QualityLimits, beats: Beats) -> list
     """What is wrong with single leads."""
     raw, known = twelve.samples_mv, filters.filled(twelve.samples_mv)
     missing = np.zeros(len(LEADS)) if known is raw else np.mean(~np.isfinite(raw), axis=1)
-    spread = checks.spread(known)
+    spread, clipped = checks.spread(known), checks.clipped(known, twelve.sampling_rate_hz)
+    much = clipped.share > limits.max_clipped_fraction
     measured = (
         (IssueCode.NON_FINITE, missing, 0.0, "of samples missing"),
         (IssueCode.IMPLAUSIBLE_AMPLITUDE, checks.height(beats.signal_mv), limits.max_amplitude_mv, "mV"),
-        (
-            IssueCode.CLIPPED,
-            checks.clipped(known, twelve.sampling_rate_hz),
-            limits.max_clipped_fraction,
-            "of samples at a rail",
-        ),
+        (IssueCode.CLIPPED, clipped.share, limits.max_clipped_fraction, "of samples at a rail"),
+        (IssueCode.CLIPPED, np.where(much, 0, clipped.cut), _MOST_CUT_PEAKS, "peaks cut off flat"),
         (IssueCode.BASELINE, checks.wander(known, twelve.sampling_rate_hz), limits.max_baseline_mv, "mV of wander"),
         (IssueCode.NOISE, checks.noise(known, beats, twelve.sampling_rate_hz), limits.max_noise_mv, "mV of noise"),
         (IssueCode.MAINS, checks.mains(known, twelve.sampling_rate_hz), limits.max_mains_mv, "mV of mains hum"),
@@ -201,7 +200,7 @@ def _suspicions(twelve: TwelveLead, limits: QualityLimits, beats: Beats) -> Iter
     if spikes:
         told = f"{spikes} of {beats.r_samples.size} beats follow a spike, as after a pacemaker's pulse"
         yield Issue(IssueCode.PACING_SPIKES, None, told), limits.refuse_paced
-    if why := checks.rate_suspicion(beats):
+    if why := tempo.suspicion(beats):
         yield Issue(IssueCode.SAMPLING_RATE_SUSPECT, None, why), False
     for each in reversal.suspicions(beats.median_mv):
         code = IssueCode.LIMB_REVERSAL if each.limb else IssueCode.PRECORDIAL_SWAP
