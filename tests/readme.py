@@ -83,7 +83,11 @@ def _told(estimate: dict[str, float]) -> str:
 def _of_superclasses() -> list[str]:
     rows = json.loads((ROOT / "docs/results/superclasses.json").read_text())["rows"]
     where = "[table](docs/results/superclasses.md)"
-    told = {"linear_probe": "a linear probe of the encoder", "fine_tuned": "the encoder fine-tuned"}
+    told = {
+        "linear_probe": "a linear probe of the encoder",
+        "fine_tuned": "the encoder fine-tuned",
+        "fine_tuned_beside_trees": "fine-tuned, averaged with trees on measurements of the same recording",
+    }
     return [
         f"| PTB-XL's five superclasses, real fold {row['fold']}, macro AUROC: {told[row['way']]} |"
         f" {_told(row['macro_auroc'])} | {where} |"
