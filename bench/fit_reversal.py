@@ -19,7 +19,7 @@ from ecg import beats, harmonise, quality, reversal
 from ecg.errors import EcgError
 from model_training.data import ptbxl
 
-SUSPECT, SURE = 0.004, 0.0005
+SUSPECT, SURE = 0.001, 0.0005
 SWAP_SUSPECT = 0.006
 
 
@@ -43,8 +43,8 @@ def fit(beat_mv: NDArray[np.float32]) -> dict[str, object]:
     foretell = _foretell(levelled)
     known: dict[str, object] = {"foretell": foretell.round(4).tolist(), "limb": {}, "precision": {}}
     limb: dict[str, object] = known["limb"]  # type: ignore[assignment]
-    for name, put_right in reversal.PUT_RIGHT.items():
-        limb[name] = _logistic(name, levelled, put_right, foretell)
+    for name in reversal.FORETOLD:
+        limb[name] = _logistic(name, levelled, reversal.PUT_RIGHT[name], foretell)
     products = [reversal.products_of(np.concatenate([each[:2], each[6:]])) for each in levelled]
     typical = np.mean([reversal.covariances(each) for each in products], axis=0)
     precision = {

@@ -109,6 +109,11 @@ def report(cohort: Cohort) -> str:
         "`required` marks what a gate has to catch. The others are faults that can hide in the variety of",
         "ordinary hearts: their line says how far the gate gets.",
         "",
+        "LA/LL is the hardest of the limb reversals. I and II change places, III turns over, and what results are the",
+        "leads of a possible heart: nothing stands on its head. It is told only by how P, QRS and T of I and II",
+        "go with those of V1 to V6, and hearts differ enough in that for some exchanged ones to look ordinary. So its",
+        "line stays below what is asked of the others, at the alarms under `limb_reversal` below.",
+        "",
         "| fault | caught | refused | required |",
         "|---|---|---|---|",
     ]

@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg import left_limbs
 from ecg.leads import INDEPENDENT, LEADS
 from ecg.recording import Samples
 
@@ -34,6 +35,9 @@ PUT_RIGHT: Final[dict[str, NDArray[np.float64]]] = {
     "RA/LL": np.array([[1.0, -1.0], [0.0, -1.0]]),
     "LA/LL": np.array([[0.0, 1.0], [1.0, 0.0]]),
 }
+# What the chest leads foretell hardly tells left arm from left leg; that is asked of another room.
+FORETOLD: Final = ("RA/LA", "RA/LL")
+_LEFT_LIMBS: Final = "LA/LL"
 _ROWS: Final = tuple(LEADS.index(name) for name in INDEPENDENT)
 _SWAPS: Final = tuple(combinations(range(2, 8), 2))
 _SWAP_NAMES: Final = tuple(f"{INDEPENDENT[i]}/{INDEPENDENT[j]}" for i, j in _SWAPS)
@@ -98,7 +102,8 @@ def suspicions(median_mv: Samples) -> tuple[Suspicion, ...]:
     """The likeliest limb reversal and the likeliest precordial swap, where either is likelier than chance allows."""
     known, beat = _known(), levelled(median_mv)
     products = products_of(beat[_ROWS, :])
-    return tuple(each for each in (_limb(beat, products, known), _swap(products, known)) if each)
+    limbs = _limb(beat, products, known) or _left_limbs(median_mv)
+    return tuple(each for each in (limbs, _swap(products, known)) if each)
 
 
 def levelled(median_mv: Samples) -> Samples:
@@ -123,6 +128,11 @@ def _limb(beat: Samples, products: Array, known: _Known) -> Suspicion | None:
     if score[best] <= limbs.suspect_from[best]:
         return None
     return Suspicion(limbs.names[best], limb=True, sure=bool(score[best] > limbs.sure_from[best]))
+
+
+def _left_limbs(median_mv: Samples) -> Suspicion | None:
+    sure = left_limbs.suspicion(median_mv)
+    return None if sure is None else Suspicion(_LEFT_LIMBS, limb=True, sure=sure)
 
 
 def limb_evidence(limb: Samples, chest: Samples, put_right: Array, foretell: Array) -> Array:

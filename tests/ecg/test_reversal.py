@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg import beats, harmonise, reversal
+from ecg import beats, harmonise, left_limbs, reversal
 from ecg.leads import LEADS
 from ecg.recording import Samples
 from tests.ecg import ptbxl
@@ -50,6 +50,27 @@ def test_arm_and_leg_reversals_are_found_on_real_hearts(ptbxl_dir: Path) -> None
             planted = np.concatenate([EXCHANGED[name](beat), beat[6:]])
             named.append(any(each.what == name and each.limb for each in reversal.suspicions(planted)))
         assert np.mean(named) >= 0.95, name
+
+
+def test_left_arm_and_left_leg_are_mostly_told_apart(ptbxl_dir: Path) -> None:
+    """LA/LL, which stands nothing on its head, is named in at least 80 % of recordings in which it is planted."""
+    hearts = clean_median_beats(ptbxl_dir, 200)
+    planted = [np.concatenate([EXCHANGED["LA/LL"](beat), beat[6:]]) for beat in hearts]
+    named = [any(each.what == "LA/LL" for each in reversal.suspicions(beat)) for beat in planted]
+    assert np.mean(named) >= 0.8
+
+
+def test_the_other_order_is_as_much_likelier_as_this_one_is_less(ptbxl_dir: Path) -> None:
+    """I and II exchanged turn the sign of the evidence and nothing else of it; the limb leads that follow add none."""
+    network = left_limbs.stored().network
+    for beat in clean_median_beats(ptbxl_dir, 20):
+        planted = np.concatenate([EXCHANGED["LA/LL"](beat), beat[6:]])
+        both = np.stack([left_limbs.form(beat), left_limbs.form(planted)])
+        stored, exchanged = network.exchanged(both)
+        assert stored == pytest.approx(-exchanged, abs=1e-3)
+        without = np.array(beat)
+        without[2:6] = 0.0
+        assert np.array_equal(left_limbs.form(without), both[0])
 
 
 def test_ordinary_hearts_are_rarely_suspected(ptbxl_dir: Path) -> None:

@@ -1,0 +1,85 @@
+"""Left arm and left leg exchanged: the limb reversal that stands nothing on its head.
+
+Leads I and II change places and stay the leads of a possible heart. What tells is how their P, QRS and T go with those
+of V1 to V6. A small network sees the averaged beat in both orders and says by how much the other one is likelier; it
+was taught on hearts in both orders, and lies in left_limbs.json with the command that made it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.leads import INDEPENDENT, LEADS
+from ecg.recording import Samples
+
+CONSTANTS: Final = Path(__file__).with_name("left_limbs.json")
+# The median beat at 500 Hz, R at sample 240, in steps of so many samples: P, QRS, ST-T.
+_FIRST: Final = 120
+_WAVES: Final = ((11, 8), (16, 4), (10, 18))
+_STEPS: Final = np.repeat([each for _, each in _WAVES], [count for count, _ in _WAVES])
+_STEP_STARTS: Final = np.cumsum(_STEPS) - _STEPS
+_COUNTS: Final = np.array([count for count, _ in _WAVES])
+_WAVE_STARTS: Final = np.cumsum(_COUNTS) - _COUNTS
+_LAST: Final = _FIRST + int(_STEPS.sum())
+# Between P and QRS, where the heart is silent: the last step of the one and the first of the other.
+_SILENT: Final = slice(_COUNTS[0] - 1, _COUNTS[0] + 1)
+_ROWS: Final = [LEADS.index(name) for name in INDEPENDENT]
+_OTHER_ORDER: Final = [1, 0, *range(2, len(INDEPENDENT))]  # I and II change places
+_SMALLEST_MV: Final = 0.01
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """One layer of `units`, then a weighted sum: `taps` (units, inputs), `biases` and `weights` (units)."""
+
+    taps: Array
+    biases: Array
+    weights: Array
+
+    def exchanged(self, forms: Array) -> Array:
+        """(n, leads, averages) -> how much likelier each is with I and II in the other order, as a logit."""
+        both = np.concatenate([forms, forms[:, _OTHER_ORDER, :]]).reshape(2 * len(forms), -1)
+        units = np.einsum("ni,ui->nu", both, self.taps) + self.biases
+        likely: Array = np.einsum("nu,u->n", np.maximum(units, 0), self.weights)
+        return likely[len(forms) :] - likely[: len(forms)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    network: Network
+    suspect_from: float
+    sure_from: float
+
+
+@cache
+def stored() -> Known:
+    read = json.loads(CONSTANTS.read_text())
+    layers = (np.array(read[name], dtype=np.float32) for name in ("taps", "biases", "weights"))
+    return Known(Network(*layers), read["suspect_from"], read["sure_from"])
+
+
+def suspicion(median_mv: Samples) -> bool | None:
+    """None where the leads are as they should be; else whether they surely are not."""
+    known = stored()
+    score = float(known.network.exchanged(form(median_mv)[None])[0])
+    return score > known.sure_from if score > known.suspect_from else None
+
+
+def form(median_mv: Samples) -> Array:
+    """(leads, averages): each wave of the eight independent leads in coarse steps, as a share of the wave's size.
+
+    So a tall heart is no other than a small one, and a wave that is hardly there says hardly anything.
+    """
+    sums = np.add.reduceat(median_mv[_ROWS, _FIRST:_LAST], _STEP_STARTS, axis=1)
+    level = sums[:, _SILENT].sum(axis=1) / _STEPS[_SILENT].sum()
+    above = sums / _STEPS - level[:, None]
+    power = np.add.reduceat(np.einsum("lk,lk->k", above, above), _WAVE_STARTS) / (len(_ROWS) * _COUNTS)
+    return np.asarray(above / np.repeat(np.sqrt(power) + _SMALLEST_MV, _COUNTS), dtype=np.float32)
