@@ -12,7 +12,7 @@ def test_both_pages_are_made_of_the_results() -> None:
     """What lies in docs/ is what the results beside it give, to the last character: no figure is typed."""
     found = _document.known()
     assert _document.PAGE.read_text() == _document.page(found)
-    assert scaling.PAGE.read_text() == scaling.page(found["service"], found["score"])
+    assert scaling.PAGE.read_text() == scaling.page(found)
 
 
 def test_a_dearer_request_needs_more() -> None:
@@ -20,7 +20,7 @@ def test_a_dearer_request_needs_more() -> None:
     found = copy.deepcopy(_document.known())
     for line in found["service"]["lines"]:
         line["cpu_ms"] *= 1000
-    told = scaling.page(found["service"], found["score"])
+    told = scaling.page(found)
     pods = re.search(r"\| WFDB \|(?:[^|]+\|){3} (\d+) \|", told)
     assert pods
     assert int(pods.group(1)) > 2
