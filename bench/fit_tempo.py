@@ -20,7 +20,7 @@ from ecg.errors import EcgError
 from ecg.recording import TwelveLead
 from model_training.data import ptbxl
 
-SLOW = 0.004
+SLOW, NARROWEST = 0.004, 0.005
 _LAST_FOLD = 8
 _HALF_SPEED = next(each for each in FAULTS if each.name == "played at half speed")
 Evidence = NDArray[np.float64]
@@ -66,6 +66,7 @@ def fit(sound: Evidence, slowed: Evidence) -> dict[str, object]:
         "weights": weights.round(4).tolist(),
         "offset": round(offset, 4),
         "slow_from": round(slow_from, 3),
+        "narrowest_slowed_qrs_ms": round(float(np.exp(np.quantile(slowed[:, 1], NARROWEST))), 1),
         "made_by": f"python -m bench.fit_tempo PTBXL_DIR, folds 1 to {_LAST_FOLD} of the PTB-XL subset",
         "n": len(sound),
     }

@@ -50,12 +50,13 @@ class _Known:
     weights: tuple[float, ...]
     offset: float
     slow_from: float
+    narrowest_slowed_qrs_ms: float
 
 
 @cache
 def _known() -> _Known:
     stored = json.loads(CONSTANTS.read_text())
-    return _Known(tuple(stored["weights"]), stored["offset"], stored["slow_from"])
+    return _Known(tuple(stored["weights"]), stored["offset"], stored["slow_from"], stored["narrowest_slowed_qrs_ms"])
 
 
 def suspicion(beats: Beats) -> str | None:
@@ -65,7 +66,8 @@ def suspicion(beats: Beats) -> str | None:
         return None
     known, rate = _known(), 60_000 / found.rr_ms
     score = sum(weight * each for weight, each in zip(known.weights, found.evidence, strict=True)) + known.offset
-    if score > known.slow_from:
+    # A long QT at a low rate is a heart's own where its complexes, at double the speed, would be narrower than any.
+    if score > known.slow_from and found.qrs_ms > known.narrowest_slowed_qrs_ms:
         wide = f"complexes spread over {found.qrs_ms:.0f} ms and ST-T {found.st_t_ms:.0f} ms after R"
         return f"{wide} at {rate:.0f} bpm: the declared sampling rate may be too low"
     if found.qrs_ms < _FAST_QRS_MS and rate > _FAST_HEART_BPM:

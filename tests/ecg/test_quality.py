@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.faults import FAULTS, Fault, outcome
-from ecg import beats, harmonise, probe, quality
+from ecg import beats, harmonise, probe, quality, tempo
 from ecg.errors import QualityRejected
 from ecg.leads import LEADS
 from ecg.quality import RECOMMENDED, IssueCode, QualityReport, Verdict
@@ -155,6 +155,26 @@ def test_a_heart_at_half_speed_is_suspected_and_a_slow_one_is_not(bpm: float) ->
     assert IssueCode.SAMPLING_RATE_SUSPECT not in codes(inspected(hearts.twelve(samples)))
     slow = hearts.twelve(hearts.normal_mv(bpm=bpm / 2, seconds=20.0))
     assert IssueCode.SAMPLING_RATE_SUSPECT not in codes(inspected(slow))
+
+
+def test_a_long_qt_at_a_low_rate_is_no_wrong_rate() -> None:
+    """A late T wave at 41 bpm behind complexes that are not wide is a heart's own, as genuine recordings show it."""
+    late = ((400.0, 45.0, (0.35, 0.3, -0.15)),)
+    samples = hearts.leads_mv([(at, (*hearts.P, *hearts.QRS, *late)) for at in hearts.regular(41, 10)])
+    slow = beats.find(hearts.twelve(samples))
+    found = tempo.of(slow)
+    assert found is not None
+    assert found.st_t_ms > 370
+    assert tempo.suspicion(slow) is None
+    assert tempo.suspicion(replace(slow, median_mv=wider(slow.median_mv))) is not None
+
+
+def wider(median_mv: np.ndarray | None) -> np.ndarray:
+    """The complex drawn out to twice its length, the rest of the beat as it was."""
+    assert median_mv is not None
+    drawn = np.array(median_mv)
+    drawn[:, 190:290] = median_mv[:, np.linspace(215, 264.5, 100).astype(int)]
+    return drawn
 
 
 def test_wide_complexes_alone_are_no_wrong_rate() -> None:
