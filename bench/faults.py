@@ -65,6 +65,15 @@ def _electrodes(exchange: Callable[[Samples, Samples], tuple[Samples, Samples]])
     return _leads(change)
 
 
+def _arm_on_leg(samples: Samples, rng: np.random.Generator, _rate: float) -> Samples:
+    """RA and RL exchanged: II lies between the legs, and a leg takes the arm's third of the chest leads' zero."""
+    legs = 0.05 * samples[1] + np.asarray(rng.normal(0, 0.004, samples.shape[1]), dtype=np.float32)
+    lost = samples[1] - legs
+    samples[6:] -= lost / 3
+    samples[:6] = _limb_leads(samples[0] - lost, legs)
+    return samples
+
+
 def _swap(first: str, second: str) -> Plant:
     def change(samples: Samples, _rng: np.random.Generator, _rate: float) -> Samples:
         rows = [LEADS.index(first), LEADS.index(second)]
@@ -174,6 +183,7 @@ FAULTS: Final = (
     Fault("RA/LA exchanged", _electrodes(lambda i, ii: (-i, ii - i)), _codes(IssueCode.LIMB_REVERSAL), True),
     Fault("RA/LL exchanged", _electrodes(lambda i, ii: (i - ii, -ii)), _codes(IssueCode.LIMB_REVERSAL), True),
     Fault("LA/LL exchanged", _electrodes(lambda i, ii: (ii, i)), _codes(IssueCode.LIMB_REVERSAL), False),
+    Fault("RA/RL exchanged", _leads(_arm_on_leg), _codes(IssueCode.LIMB_REVERSAL), True),
     *(
         Fault(f"{first}/{second} exchanged", _swap(first, second), _codes(IssueCode.PRECORDIAL_SWAP), False)
         for first, second in (("V1", "V2"), ("V1", "V6"), ("V2", "V5"), ("V3", "V4"), ("V3", "V5"))

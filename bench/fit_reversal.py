@@ -21,6 +21,8 @@ from model_training.data import ptbxl
 
 SUSPECT, SURE = 0.001, 0.0005
 SWAP_SUSPECT = 0.006
+# No ordinary heart leaves lead II so silent that it could be sure: two thirds of the least that was seen.
+SILENT_SUSPECT, SILENT_SURE = 0.0005, 2 / 3
 
 
 def median_beats(root: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -55,6 +57,11 @@ def fit(beat_mv: NDArray[np.float32]) -> dict[str, object]:
     swaps = reversal.trial_precisions(precision)
     gains = [reversal.swap_gains(each, swaps).max() for each in products]
     known["swap_suspect_from"] = round(float(np.quantile(gains, 1 - SWAP_SUSPECT)), 3)
+    silences = [reversal.silence_of_ii(each) for each in levelled]
+    known["silent_ii"] = {
+        "suspect_below": round(float(np.quantile(silences, SILENT_SUSPECT)), 3),
+        "sure_below": round(SILENT_SURE * min(silences), 3),
+    }
     return known
 
 

@@ -1,9 +1,9 @@
 """Electrodes on the wrong limb, precordial leads exchanged: suspected from the median beat, and named.
 
 The precordial leads hardly notice a limb reversal, and they foretell what leads I and II look like. So each reversal
-is undone on trial, and the trial that the precordial leads believe more than the recording is suspected. Exchanged
-precordial leads show in how the leads vary together. What is known of ordinary hearts lies in reversal.json, with the
-command that made it.
+is undone on trial, and the trial that the precordial leads believe more than the recording is suspected. An arm's
+electrode on a leg shows in the silence of lead II, exchanged precordial leads in how the leads vary together. What is
+known of ordinary hearts lies in reversal.json, with the command that made it.
 
 Everything that is compared is a sum of products of leads within a wave, so each wave is summed up once, as the matrix
 of those products; the trials are then arithmetic on that matrix.
@@ -39,6 +39,8 @@ PUT_RIGHT: Final[dict[str, NDArray[np.float64]]] = {
 FORETOLD: Final = ("RA/LA", "RA/LL")
 _LEFT_LIMBS: Final = "LA/LL"
 _ROWS: Final = tuple(LEADS.index(name) for name in INDEPENDENT)
+_II_AND_CHEST: Final = _ROWS[1:]
+_ARM_ON_LEG: Final = "RA/RL"
 _SWAPS: Final = tuple(combinations(range(2, 8), 2))
 _SWAP_NAMES: Final = tuple(f"{INDEPENDENT[i]}/{INDEPENDENT[j]}" for i, j in _SWAPS)
 _WAVE_WEIGHTS: Final = np.array([0.2, 1.0, 0.5])  # in the order of WAVES
@@ -83,6 +85,8 @@ class _Known:
     limbs: _Limbs
     swaps: Array
     swap_suspect_from: float
+    silent_suspect_below: float
+    silent_sure_below: float
 
 
 @cache
@@ -95,14 +99,18 @@ def _known() -> _Known:
     put_right = np.stack([PUT_RIGHT[name] for name in limb])
     limbs = _Limbs(tuple(limb), put_right, weights, offset, suspect_from, sure_from)
     swaps = trial_precisions({wave: np.array(each) for wave, each in stored["precision"].items()})
-    return _Known(np.array(stored["foretell"]), limbs, swaps, stored["swap_suspect_from"])
+    silent = stored["silent_ii"]
+    return _Known(
+        np.array(stored["foretell"]), limbs, swaps, stored["swap_suspect_from"],
+        silent["suspect_below"], silent["sure_below"],
+    )  # fmt: skip
 
 
 def suspicions(median_mv: Samples) -> tuple[Suspicion, ...]:
     """The likeliest limb reversal and the likeliest precordial swap, where either is likelier than chance allows."""
     known, beat = _known(), levelled(median_mv)
     products = products_of(beat[_ROWS, :])
-    limbs = _limb(beat, products, known) or _left_limbs(median_mv)
+    limbs = _arm_on_leg(beat, known) or _limb(beat, products, known) or _left_limbs(median_mv)
     return tuple(each for each in (limbs, _swap(products, known)) if each)
 
 
@@ -118,6 +126,21 @@ def products_of(leads: Samples) -> Array:
     """For P, QRS and T: each lead times each other lead, summed over the wave."""
     wide = leads.astype(np.float64)
     return np.stack([np.einsum("it,jt->ij", wide[:, place], wide[:, place]) for place in WAVES.values()])
+
+
+def silence_of_ii(beat: Samples) -> float:
+    """Height of lead II over the middle height of the chest leads."""
+    heights = np.ptp(beat[_II_AND_CHEST, WINDOW], axis=1)
+    chest = np.sort(heights[1:])
+    return float(2 * heights[0] / max(float(chest[2] + chest[3]), 1e-9))
+
+
+def _arm_on_leg(beat: Samples, known: _Known) -> Suspicion | None:
+    """The right arm's electrode on the right leg: lead II lies between two legs, where next to nothing happens."""
+    silence = silence_of_ii(beat)
+    if silence >= known.silent_suspect_below:
+        return None
+    return Suspicion(_ARM_ON_LEG, limb=True, sure=silence < known.silent_sure_below)
 
 
 def _limb(beat: Samples, products: Array, known: _Known) -> Suspicion | None:
