@@ -129,6 +129,7 @@ def page(run: Run, minutes: float, capacity: float, verified: bool, overload: tu
     kinds = sorted({kind for kind, _ in run.heard})
     server_errors = sum(count for status, count in statuses if status >= 500)
     first, last = run.memory[0][1], run.memory[-1][1]
+    pace = run.requests / minutes / 60
     lines = [
         "# Soak",
         "",
@@ -142,7 +143,7 @@ def page(run: Run, minutes: float, capacity: float, verified: bool, overload: tu
         f"| where | {os.cpu_count()} cores, Python {platform.python_version()} |",
         f"| how long | {minutes:.1f} minutes |",
         f"| capacity, this mix | {capacity:.1f} requests/s |",
-        f"| requests | {run.requests:,} ({run.requests / minutes / 60:.1f} a second) |",
+        f"| requests | {run.requests:,} ({pace:.1f} a second, {pace / capacity:.0%} of that capacity) |",
         f"| 5xx; one fails the soak, a 503 too | {server_errors}, of them 503: {dict(statuses).get(503, 0)} |",
         f"| connections that the server broke | {run.broken} |",
         f"| retries that got another answer | {len(run.faults)} |",
