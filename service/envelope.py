@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import structlog
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecg.errors import EcgError
@@ -67,13 +67,13 @@ _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 def _template(scope: Scope) -> str:
     """The route's path with its placeholders: a raw path could hold anything, and must not reach logs or labels."""
-    return str(getattr(scope.get("route"), "path", None) or _mounted(scope) or "unmatched")
+    return str(getattr(scope.get("route"), "path", None) or _plain(scope) or "unmatched")
 
 
-def _mounted(scope: Scope) -> str | None:
-    """Files lie below a mount, which leaves no route behind: `/static/{path}`, whatever the path."""
-    mounts = (each for each in scope["app"].routes if isinstance(each, Mount)) if "endpoint" in scope else ()
-    return next((each.path_format for each in mounts if each.app is scope["endpoint"]), None)
+def _plain(scope: Scope) -> str | None:
+    """Files below a mount and the framework's own pages leave no route behind: `/static/{path}`, whatever the path."""
+    plain = (each for each in scope["app"].routes if isinstance(each, Mount | Route)) if "endpoint" in scope else ()
+    return next((each.path_format for each in plain if getattr(each, "endpoint", each.app) is scope["endpoint"]), None)
 
 
 class _Outgoing:

@@ -157,13 +157,13 @@ def test_files_are_told_by_their_mount(tmp_path: Path) -> None:
     """Pages' files stand in log and counters under their mount, never a raw path; only the unknown is unmatched."""
     asked = {
         "/static/viewer/viewport.js": "/static/{path}", "/static/swagger/swagger-ui.css": "/static/swagger/{path}",
-        "/": "/", "/nowhere-4711": "unmatched", "/staticx/4711": "unmatched",
+        "/": "/", "/openapi.json": "/openapi.json", "/nowhere-4711": "unmatched", "/staticx/4711": "unmatched",
     }  # fmt: skip
     with Server(tmp_path) as server:
         statuses = {path: server.http.get(path).status_code for path in asked}
         assert server.http.get("/static/none-4711").status_code == 404
         # A line is written when its answer has left, which is after the caller has it.
-        server.wait(lambda: sorted(answered(server)[-6:]) == sorted([*asked.values(), "/static/{path}"]), 5)
+        server.wait(lambda: sorted(answered(server)[-7:]) == sorted([*asked.values(), "/static/{path}"]), 5)
         counted = server.http.get("/metrics").text
     assert statuses == {path: 404 if "4711" in path else 200 for path in asked}
     for path, template in asked.items():
