@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ecg import filters, rpeaks
 from ecg.delineate import delineate
+from ecg.leads import INDEPENDENT_ROWS
 from ecg.measure import Measurements, of_beat
 from ecg.middle import median
 from ecg.recording import Samples, TwelveLead
@@ -101,7 +102,7 @@ def find(twelve: TwelveLead) -> Beats:
     peaks = rpeaks.find(qrs, RATE_HZ / every) * every
     if not peaks.size:
         return Beats(signal_mv, peaks, (), np.zeros(0, dtype=np.float32), None)
-    aligned = rpeaks.align(signal_mv[rpeaks.INDEPENDENT_ROWS, :], peaks, RATE_HZ, lag_s=_FINE_LAG_S)
+    aligned = rpeaks.align(signal_mv[INDEPENDENT_ROWS, :], peaks, RATE_HZ, lag_s=_FINE_LAG_S)
     r_samples = np.clip(aligned.at + _r_offset(aligned.typical), 0, signal_mv.shape[1] - 1)
     # Two peaks that the end of the recording pushes onto one sample are one beat.
     apart = np.diff(r_samples, prepend=-1) > 0
@@ -167,7 +168,7 @@ def median_beat(
 
 def r_of_beat(beat_mv: Samples, rate_hz: float) -> int:
     """The R peak of one beat: where the leads are farthest from their usual level, near where they move most."""
-    leads = beat_mv[rpeaks.INDEPENDENT_ROWS, :]
+    leads = beat_mv[INDEPENDENT_ROWS, :]
     moving = np.einsum("ij,ij->j", np.diff(leads), np.diff(leads))
     about, reach = int(moving.argmax()), round(_R_REACH_S * rate_hz)
     height = leads - np.median(leads, axis=1, keepdims=True)

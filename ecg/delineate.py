@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.leads import INDEPENDENT_ROWS
 from ecg.middle import median
 from ecg.recording import Samples
-from ecg.rpeaks import INDEPENDENT_ROWS
 
 Floats = NDArray[np.float32]
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 LEADS: Final = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 LIMB: Final = LEADS[:6]
 PRECORDIAL: Final = LEADS[6:]
+# What carries all there is: the other limb leads follow from I and II.
 INDEPENDENT: Final = ("I", "II", *PRECORDIAL)
 INDEX: Final = {name: position for position, name in enumerate(LEADS)}
+INDEPENDENT_ROWS: Final = tuple(INDEX[name] for name in INDEPENDENT)
 
 _BY_FOLDED_NAME: Final = {name.lower(): name for name in LEADS} | {"1": "I", "2": "II", "3": "III"}
 _WRAPPING: Final = re.compile(r"^(?:ecg|ekg|mdc[_ ]ecg[_ ]lead|lead|ch(?:annel)?|d(?=i))[\s_:.-]*", re.IGNORECASE)

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.leads import INDEPENDENT, LEADS
+from ecg.leads import INDEPENDENT, INDEPENDENT_ROWS
 from ecg.recording import Samples
 
 CONSTANTS: Final = Path(__file__).with_name("left_limbs.json")
@@ -30,8 +30,7 @@ _WAVE_STARTS: Final = np.cumsum(_COUNTS) - _COUNTS
 _LAST: Final = _FIRST + int(_STEPS.sum())
 # Between P and QRS, where the heart is silent: the last step of the one and the first of the other.
 _SILENT: Final = slice(_COUNTS[0] - 1, _COUNTS[0] + 1)
-_ROWS: Final = [LEADS.index(name) for name in INDEPENDENT]
-_OTHER_ORDER: Final = [1, 0, *range(2, len(INDEPENDENT))]  # I and II change places
+_OTHER_ORDER: Final = [1, 0, *range(2, len(INDEPENDENT))]
 _SMALLEST_MV: Final = 0.01
 Array = NDArray[np.float32]
 
@@ -46,7 +45,7 @@ class Network:
 
     def exchanged(self, forms: Array) -> Array:
         """(n, leads, averages) -> how much likelier each is with I and II in the other order, as a logit."""
-        both = np.concatenate([forms, forms[:, _OTHER_ORDER, :]]).reshape(2 * len(forms), -1)
+        both = in_both_orders(forms)
         units = np.einsum("ni,ui->nu", both, self.taps) + self.biases
         likely: Array = np.einsum("nu,u->n", np.maximum(units, 0), self.weights)
         return likely[len(forms) :] - likely[: len(forms)]
@@ -66,6 +65,11 @@ def stored() -> Known:
     return Known(Network(*layers), read["suspect_from"], read["sure_from"])
 
 
+def in_both_orders(forms: Array) -> Array:
+    """(n, leads, averages) -> (2 n, inputs): as they are, then with I and II in each other's place."""
+    return np.concatenate([forms, forms[:, _OTHER_ORDER, :]]).reshape(2 * len(forms), -1)
+
+
 def suspicion(median_mv: Samples) -> bool | None:
     """None where the leads are as they should be; else whether they surely are not."""
     known = stored()
@@ -78,8 +82,8 @@ def form(median_mv: Samples) -> Array:
 
     So a tall heart is no other than a small one, and a wave that is hardly there says hardly anything.
     """
-    sums = np.add.reduceat(median_mv[_ROWS, _FIRST:_LAST], _STEP_STARTS, axis=1)
+    sums = np.add.reduceat(median_mv[INDEPENDENT_ROWS, _FIRST:_LAST], _STEP_STARTS, axis=1)
     level = sums[:, _SILENT].sum(axis=1) / _STEPS[_SILENT].sum()
     above = sums / _STEPS - level[:, None]
-    power = np.add.reduceat(np.einsum("lk,lk->k", above, above), _WAVE_STARTS) / (len(_ROWS) * _COUNTS)
+    power = np.add.reduceat(np.einsum("lk,lk->k", above, above), _WAVE_STARTS) / (len(INDEPENDENT_ROWS) * _COUNTS)
     return np.asarray(above / np.repeat(np.sqrt(power) + _SMALLEST_MV, _COUNTS), dtype=np.float32)

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg import left_limbs
-from ecg.leads import INDEPENDENT, LEADS
+from ecg.leads import INDEPENDENT, INDEPENDENT_ROWS
+from ecg.middle import median
 from ecg.recording import Samples
 
 CONSTANTS: Final = Path(__file__).with_name("reversal.json")
@@ -38,8 +39,7 @@ PUT_RIGHT: Final[dict[str, NDArray[np.float64]]] = {
 # What the chest leads foretell hardly tells left arm from left leg; that is asked of another room.
 FORETOLD: Final = ("RA/LA", "RA/LL")
 _LEFT_LIMBS: Final = "LA/LL"
-_ROWS: Final = tuple(LEADS.index(name) for name in INDEPENDENT)
-_II_AND_CHEST: Final = _ROWS[1:]
+_II_AND_CHEST: Final = INDEPENDENT_ROWS[1:]
 _ARM_ON_LEG: Final = "RA/RL"
 _SWAPS: Final = tuple(combinations(range(2, 8), 2))
 _SWAP_NAMES: Final = tuple(f"{INDEPENDENT[i]}/{INDEPENDENT[j]}" for i, j in _SWAPS)
@@ -109,7 +109,7 @@ def _known() -> _Known:
 def suspicions(median_mv: Samples) -> tuple[Suspicion, ...]:
     """The likeliest limb reversal and the likeliest precordial swap, where either is likelier than chance allows."""
     known, beat = _known(), levelled(median_mv)
-    products = products_of(beat[_ROWS, :])
+    products = products_of(beat[INDEPENDENT_ROWS, :])
     limbs = _arm_on_leg(beat, known) or _limb(beat, products, known) or _left_limbs(median_mv)
     return tuple(each for each in (limbs, _swap(products, known)) if each)
 
@@ -131,8 +131,7 @@ def products_of(leads: Samples) -> Array:
 def silence_of_ii(beat: Samples) -> float:
     """Height of lead II over the middle height of the chest leads."""
     heights = np.ptp(beat[_II_AND_CHEST, WINDOW], axis=1)
-    chest = np.sort(heights[1:])
-    return float(2 * heights[0] / max(float(chest[2] + chest[3]), 1e-9))
+    return float(heights[0]) / max(median(heights[1:]), 1e-9)
 
 
 def _arm_on_leg(beat: Samples, known: _Known) -> Suspicion | None:

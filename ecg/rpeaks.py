@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.filters import windows_of
+from ecg.leads import INDEPENDENT_ROWS
 from ecg.middle import median
 from ecg.recording import Samples
 
-# Rows that carry all there is: I, II and the precordial leads.
-INDEPENDENT_ROWS: Final = (0, 1, 6, 7, 8, 9, 10, 11)
 QRS_BAND_HZ: Final = (5.0, 20.0)
 # A complex as different as this from the typical one did not begin in the same place.
 ALIKE: Final = 0.8
