@@ -4,6 +4,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+# All that is installed, and the kernels compiled where there is a compiler.
+READY := $(VENV)/.dev $(VENV)/.kernels
 LOCK = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-header -q
 
 .DEFAULT_GOAL := help
@@ -24,29 +26,33 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.service
 
-setup: $(VENV)/.dev  ## install everything: service, training, development
+$(VENV)/.kernels: $(wildcard ecg/native/*.[ch]) | $(VENV)/.service
+	$(BIN)/python -m ecg.native
+	@touch $@
 
-serve: $(VENV)/.service  ## serve the shipped model (HOST, PORT); installs what the service needs, no torch
+setup: $(READY)  ## install everything: service, training, development
+
+serve: $(VENV)/.service $(VENV)/.kernels  ## serve the shipped model (HOST, PORT); installs what the service needs, no torch
 	HOST=$(HOST) PORT=$(PORT) $(BIN)/python -m service
 
-test: $(VENV)/.dev  ## run the whole suite
+test: $(READY)  ## run the whole suite
 	$(BIN)/python -m pytest -q -n 2
 
-check: $(VENV)/.dev  ## lint, types, import law
+check: $(READY)  ## lint, types, import law
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev  ## measure what the speed claims rest on
+bench: $(READY)  ## measure what the speed claims rest on
 	$(BIN)/python -m bench
 
-load: $(VENV)/.dev  ## a bounded load run on loopback with pass/fail limits (LOAD_USERS, LOAD_SECONDS)
+load: $(READY)  ## a bounded load run on loopback with pass/fail limits (LOAD_USERS, LOAD_SECONDS)
 	tests/load/run.sh
 
-fuzz: $(VENV)/.dev  ## fuzz every format, the signal path and the web door (FUZZ_MINUTES); counts go to tests/fuzz/README.md
+fuzz: $(READY)  ## fuzz every format, the signal path and the web door (FUZZ_MINUTES); counts go to tests/fuzz/README.md
 	$(BIN)/python -m tests.fuzz.run --minutes $(or $(FUZZ_MINUTES),10)
 
-soak: $(VENV)/.dev  ## good and hostile traffic at 70 % of capacity (SOAK_MINUTES); writes docs/results/soak.md
+soak: $(READY)  ## good and hostile traffic at 70 % of capacity (SOAK_MINUTES); writes docs/results/soak.md
 	$(BIN)/python -m tests.soak.soak --minutes $(or $(SOAK_MINUTES),60)
 
 # Of the training, not reachable by strangers: assertions narrow types, git and the browser are called with fixed words, and

@@ -180,11 +180,21 @@ def _archive(found: dict[str, Any]) -> Lines:
     return ["## Memory of a long cohort", "", *found["told"]]
 
 
+def _kernels(found: dict[str, Any]) -> Lines:
+    return ["## Kernels", "", *found["told"]]
+
+
 def _training(found: dict[str, Any]) -> Lines:
     return ["## Training", "", *found["told"]]
 
 
-_SECTIONS: Final = {"service": _service, "score": _score, "archive": _archive, "training": _training}
+_SECTIONS: Final = {
+    "service": _service,
+    "kernels": _kernels,
+    "score": _score,
+    "archive": _archive,
+    "training": _training,
+}
 
 
 if __name__ == "__main__":

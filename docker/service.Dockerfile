@@ -4,7 +4,11 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 COPY requirements/service.txt requirements/service.txt
 RUN python -m venv /opt/venv && /opt/venv/bin/pip install --require-hashes -r requirements/service.txt
+# Only this stage has a compiler; what it makes runs on every processor of its kind.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc=4:12.2.* libc6-dev=2.36-* \
+    && rm -rf /var/lib/apt/lists/*
 COPY ecg ecg
+RUN /opt/venv/bin/python -m ecg.native
 COPY service service
 COPY models models
 # Compiled here, since the running image cannot write and would compile at every start.

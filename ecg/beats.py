@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import filters, rpeaks
+from ecg import filters, native, rpeaks
 from ecg.delineate import delineate
 from ecg.leads import INDEPENDENT_ROWS
 from ecg.measure import Measurements, of_beat
@@ -28,7 +28,7 @@ ORDER: Final = 2
 BEFORE_MS: Final = 480.0
 AFTER_MS: Final = 720.0
 # The median needs no more beats than this; a longer recording gives its first ones.
-MAX_MEDIAN_BEATS: Final = 64
+MAX_MEDIAN_BEATS: Final = native.MOST_BEATS
 
 BEAT_SAMPLES: Final = round((BEFORE_MS + AFTER_MS) * RATE_HZ / 1000)
 _FINE_LAG_S: Final = 0.006
@@ -95,14 +95,12 @@ class Beats:
 def find(twelve: TwelveLead) -> Beats:
     """The beats of a recording; none at all when nothing in it stands out like a QRS complex."""
     samples = filters.resample(filters.filled(twelve.samples_mv), twelve.sampling_rate_hz, RATE_HZ)
-    spectrum = filters.Spectrum(samples, RATE_HZ)
-    signal_mv = spectrum.bandpass(LOW_HZ, HIGH_HZ, ORDER)
     every = filters.DECIMATION
-    qrs = spectrum.bandpass(*rpeaks.QRS_BAND_HZ, ORDER, every=every)
+    signal_mv, qrs = filters.bands(samples, RATE_HZ, (LOW_HZ, HIGH_HZ, ORDER), (*rpeaks.QRS_BAND_HZ, ORDER), every)
     peaks = rpeaks.find(qrs, RATE_HZ / every) * every
     if not peaks.size:
         return Beats(signal_mv, peaks, (), np.zeros(0, dtype=np.float32), None)
-    aligned = rpeaks.align(signal_mv[INDEPENDENT_ROWS, :], peaks, RATE_HZ, lag_s=_FINE_LAG_S)
+    aligned = rpeaks.align(signal_mv, peaks, RATE_HZ, lag_s=_FINE_LAG_S)
     r_samples = np.clip(aligned.at + _r_offset(aligned.typical), 0, signal_mv.shape[1] - 1)
     # Two peaks that the end of the recording pushes onto one sample are one beat.
     apart = np.diff(r_samples, prepend=-1) > 0
@@ -158,6 +156,8 @@ def median_beat(
     """The sample-wise median of the beats that lie wholly inside the recording; of all, edges held, when none does."""
     n = signal_mv.shape[1]
     whole = r_samples[(r_samples >= before) & (r_samples + after <= n)]
+    if whole.size and native.compiled:
+        return native.median_beat(signal_mv, whole[:MAX_MEDIAN_BEATS], before, after)
     if whole.size:
         return median_of([signal_mv[:, r - before : r + after] for r in whole[:MAX_MEDIAN_BEATS].tolist()])
     if not r_samples.size:

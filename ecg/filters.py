@@ -15,9 +15,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg import native
 from ecg.recording import Samples
 
 Gain = NDArray[np.float32]
+Band = tuple[float, float, int]  # lowest and highest frequency, order
 
 # A 0.5 Hz second-order high-pass forgets a step to under 2 % in this time.
 EXTENSION_S: Final = 2.0
@@ -39,8 +41,7 @@ class Spectrum:
 
     def __init__(self, samples: Samples, rate_hz: float) -> None:
         self.rate_hz, self._n = rate_hz, samples.shape[-1]
-        self._pad = min(round(EXTENSION_S * rate_hz), self._n - 1) // DECIMATION * DECIMATION
-        self._length = fast_length(self._n + 2 * self._pad)
+        self._pad, self._length = extension(self._n, rate_hz)
         self._line = _line_between_ends(samples)
         # norm="ortho" on both sides keeps numpy in single precision; its default forward transform is six times slower.
         self._values = np.fft.rfft(self._extended(samples), norm="ortho")
@@ -85,6 +86,16 @@ class Spectrum:
         return kept
 
 
+def bands(samples: Samples, rate_hz: float, whole: Band, coarse: Band, every: int) -> tuple[Samples, Samples]:
+    """Two Butterworth band-passes, forwards and backwards, of the second of which every so many samples are wanted."""
+    if not native.compiled:
+        spectrum = Spectrum(samples, rate_hz)
+        return spectrum.bandpass(*whole), spectrum.bandpass(*coarse, every=every)
+    pad, length = extension(samples.shape[-1], rate_hz)
+    gain, coarse_gain = (bandpass_gain(length, rate_hz, *each) for each in (whole, coarse))
+    return native.bands(samples, pad, _fade(pad), _turns(length), gain, coarse_gain, every)
+
+
 def bandpass(samples: Samples, rate_hz: float, low_hz: float, high_hz: float, order: int) -> Samples:
     return Spectrum(samples, rate_hz).bandpass(low_hz, high_hz, order)
 
@@ -103,6 +114,8 @@ def notch(samples: Samples, rate_hz: float, frequency_hz: float, quality: float)
 
 def are_all_known(samples: Samples) -> bool:
     """Whether no sample is missing. A sum that leaves single precision says no, and the samples are then looked at."""
+    if native.compiled:
+        return native.all_known(samples)
     return isfinite(np.add.reduce(samples, axis=None)) or bool(np.isfinite(samples).all())
 
 
@@ -174,6 +187,12 @@ def _require(holds: bool, rule: str) -> None:
         raise ValueError(f"a filter needs {rule}")
 
 
+def extension(n: int, rate_hz: float) -> tuple[int, int]:
+    """By how many samples each end is lengthened, and what the whole is transformed as."""
+    pad = min(round(EXTENSION_S * rate_hz), n - 1) // DECIMATION * DECIMATION
+    return pad, fast_length(n + 2 * pad)
+
+
 @lru_cache(maxsize=256)
 def fast_length(at_least: int) -> int:
     """The smallest length from there on that decimates evenly and has no prime factor over five."""
@@ -201,6 +220,14 @@ def _ramp(n: int) -> Gain:
     return _readonly(np.linspace(0, 1, n))
 
 
+@lru_cache(maxsize=16)
+def _turns(length: int) -> NDArray[np.complex64]:
+    """The roots of one, by which a transform of that length turns."""
+    turns: NDArray[np.complex64] = np.exp(-2j * np.pi * np.arange(length) / length).astype(np.complex64)
+    turns.flags.writeable = False
+    return turns
+
+
 @lru_cache(maxsize=64)
 def _fade(pad: int) -> Gain:
     """From 0 to 1 over the extension, so that its two outer ends meet without a step."""
@@ -214,8 +241,10 @@ def resample(samples: Samples, from_hz: float, to_hz: float) -> Samples:
         return samples
     up, down = ratio.numerator, ratio.denominator
     phases, half = _phases(up, down)
-    line = _line_between_ends(samples)
     n_out = -(-samples.shape[-1] * up // down)
+    if native.compiled and samples.ndim == 2:
+        return native.resample(samples, phases, up, down, half, n_out)
+    line = _line_between_ends(samples)
     # Sample m of the result lies at input position m*down/up: a whole part and one of `up` phases.
     position = np.arange(n_out) * down
     start, phase = position // up, position % up

@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from ecg import native
 from ecg.errors import LeadsInconsistent, LeadsMissing, Malformed, RateUnsupported, UnitsUnknown
 from ecg.filters import are_all_known
 from ecg.guards import MAX_RATE_HZ, MIN_RATE_HZ
@@ -53,6 +54,8 @@ def limb_residual(samples_mv: Samples) -> float:
         limb = limb[:, np.isfinite(limb).all(axis=0)]
     if not limb.size:
         return 0.0
+    if native.compiled:
+        return sqrt(native.limb_residual(limb))
     limb = limb - limb.mean(axis=1, keepdims=True)
     i, ii, iii, avr, avl, avf = limb
     half = limb[:2] * np.float32(0.5)
@@ -180,13 +183,20 @@ def _empty_run(samples_mv: Samples) -> int:
     return samples_mv.shape[1] if empty.all() else int(np.argmin(empty))
 
 
+def _farthest(samples_mv: Samples) -> float:
+    """From zero, of all samples that are there."""
+    if native.compiled:
+        lowest, highest = native.range_of(samples_mv)
+    else:
+        lowest, highest = float(np.fmin.reduce(samples_mv, axis=None)), float(np.fmax.reduce(samples_mv, axis=None))
+    return max(highest, -lowest)
+
+
 def _require_plausible_unit(samples_mv: Samples, rate_hz: float, declared: Unit) -> None:
     """Refuses amplitudes that no heart makes in the declared unit but an ordinary one makes in another."""
-    highest, lowest = np.fmax.reduce(samples_mv, axis=None), np.fmin.reduce(samples_mv, axis=None)
-    if max(highest, -lowest) > _BEYOND_ANY_MV:
-        raise UnitsUnknown(
-            f"samples of up to {max(highest, -lowest):.3g} mV as {declared.value}", declared=declared.value
-        )
+    farthest = _farthest(samples_mv)
+    if farthest > _BEYOND_ANY_MV:
+        raise UnitsUnknown(f"samples of up to {farthest:.3g} mV as {declared.value}", declared=declared.value)
     thinned = samples_mv[:, :: max(1, int(rate_hz / _SPAN_RATE_HZ))]
     span_mv = median(np.ptp(thinned, axis=1))
     if not span_mv > 0 or _SMALLEST_SPAN_MV <= span_mv <= _LARGEST_SPAN_MV:

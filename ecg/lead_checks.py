@@ -1,4 +1,4 @@
-"""What the gate measures on the leads, all at once: numpy without BLAS, whose threads cost more than they give."""
+"""What the gate measures on the leads, all at once: without BLAS, whose threads cost more than they give."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg import native
 from ecg.beats import BEFORE_MS, Beats
 from ecg.leads import LEADS
 from ecg.recording import Samples
@@ -36,18 +37,6 @@ _SPIKED_SHARE: Final = 0.6
 _SLOWEST_RATE_FOR_SPIKES_HZ: Final = 400.0
 
 
-def spread(samples_mv: Samples) -> Values:
-    """Standard deviation of each lead."""
-    mean = samples_mv.mean(axis=1, keepdims=True)
-    centred = samples_mv - mean
-    return np.asarray(np.sqrt(np.einsum("ij,ij->i", centred, centred) / samples_mv.shape[1]), dtype=np.float64)
-
-
-def height(signal_mv: Samples) -> Values:
-    """Farthest from zero that each lead goes."""
-    return np.asarray(np.maximum(signal_mv.max(axis=1), -signal_mv.min(axis=1)), dtype=np.float64)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Clipped:
     """Per lead: `share` of samples in a run at the lead's own highest or lowest value; `cut` peaks that end flat there.
@@ -59,8 +48,44 @@ class Clipped:
     cut: Values
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """What is measured on every lead as it came."""
+
+    spread: Values
+    clipped: Clipped
+    wander: Values
+    mains: Values
+
+
+def facts(samples_mv: Samples, rate_hz: float) -> Facts:
+    if not native.compiled:
+        return Facts(
+            spread(samples_mv), clipped(samples_mv, rate_hz), wander(samples_mv, rate_hz), mains(samples_mv, rate_hz)
+        )
+    waves = _mains_waves(samples_mv.shape[1], rate_hz)
+    found = native.lead_facts(samples_mv, _run_at_rail(rate_hz), _second(rate_hz), waves)
+    none = np.zeros(len(found))
+    at_rail = clipped(samples_mv, rate_hz) if found[:, 3].any() else Clipped(none, none)
+    return Facts(found[:, 0], at_rail, found[:, 1], found[:, 2])
+
+
+def spread(samples_mv: Samples) -> Values:
+    """Standard deviation of each lead."""
+    mean = samples_mv.mean(axis=1, keepdims=True)
+    centred = samples_mv - mean
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", centred, centred) / samples_mv.shape[1]), dtype=np.float64)
+
+
+def height(signal_mv: Samples) -> Values:
+    """Farthest from zero that each lead goes."""
+    if native.compiled:
+        return np.asarray(native.height(signal_mv), dtype=np.float64)
+    return np.asarray(np.maximum(signal_mv.max(axis=1), -signal_mv.min(axis=1)), dtype=np.float64)
+
+
 def clipped(samples_mv: Samples, rate_hz: float) -> Clipped:
-    run = 3 if rate_hz >= _DENSE_HZ else 2
+    run = _run_at_rail(rate_hz)
     share, cut = np.zeros(samples_mv.shape[0]), np.zeros(samples_mv.shape[0])
     if samples_mv.shape[1] < run:
         return Clipped(share, cut)
@@ -77,6 +102,10 @@ def clipped(samples_mv: Samples, rate_hz: float) -> Clipped:
         for row in np.flatnonzero(some & (span > 0)):
             cut[row] += _cut_peaks(samples_mv[row], at[row])
     return Clipped(share, cut)
+
+
+def _run_at_rail(rate_hz: float) -> int:
+    return 3 if rate_hz >= _DENSE_HZ else 2
 
 
 def _cut_peaks(lead: NDArray[np.float32], at_rail: NDArray[np.bool_]) -> int:
@@ -96,12 +125,16 @@ def _cut_peaks(lead: NDArray[np.float32], at_rail: NDArray[np.bool_]) -> int:
 
 def wander(samples_mv: Samples, rate_hz: float) -> Values:
     """Span of the one-second averages."""
-    width = max(1, round(rate_hz))
+    width = _second(rate_hz)
     whole = samples_mv.shape[1] // width * width
     if whole == 0:
         return np.zeros(samples_mv.shape[0])
     averages = samples_mv[:, :whole].reshape(samples_mv.shape[0], -1, width).mean(axis=2)
     return np.asarray(np.ptp(averages, axis=1), dtype=np.float64)
+
+
+def _second(rate_hz: float) -> int:
+    return max(1, round(rate_hz))
 
 
 def noise(samples_mv: Samples, beats: Beats, rate_hz: float) -> Values:
@@ -113,6 +146,8 @@ def noise(samples_mv: Samples, beats: Beats, rate_hz: float) -> Values:
     signal_mv, step = (beats.signal_mv, 3) if rate_hz >= _DENSE_HZ else (samples_mv, 1)
     if signal_mv.shape[1] < 3:
         return np.zeros(signal_mv.shape[0])
+    if native.compiled:
+        return np.asarray(native.roughness(signal_mv, step), dtype=np.float64) / 0.6745
     middle = signal_mv[:, 1:-1:step]
     rough = np.abs(middle - 0.5 * (signal_mv[:, :-2:step] + signal_mv[:, 2::step]))
     rank = rough.shape[1] // 2
@@ -151,10 +186,13 @@ class Together:
 
 
 def together(signal_mv: Samples) -> Together:
-    coarse = signal_mv[:, ::_COARSE].astype(np.float64)
-    products = np.einsum("it,jt->ij", coarse, coarse)
-    total = coarse.sum(axis=1)
-    return Together(products, products - total[:, None] * total / coarse.shape[1])
+    count = -(-signal_mv.shape[1] // _COARSE)
+    if native.compiled:
+        products, total = native.together(signal_mv, _COARSE)
+    else:
+        coarse = signal_mv[:, ::_COARSE].astype(np.float64)
+        products, total = np.einsum("it,jt->ij", coarse, coarse), coarse.sum(axis=1)
+    return Together(products, products - total[:, None] * total / count)
 
 
 def copies(leads: Together) -> tuple[str, str] | None:
@@ -169,16 +207,23 @@ def copies(leads: Together) -> tuple[str, str] | None:
     return LEADS[first], LEADS[second]
 
 
-def second_axis(leads: Together) -> float:
-    """How much of the signal leaves the direction that holds most of it: second over first singular value."""
+def has_second_axis(leads: Together, least: float) -> bool:
+    """Whether a share of the signal leaves the direction that holds most of it: second over first singular value."""
+    # The first eigenvalue is at most the root of all squares, and the second at least a fair part of the rest.
+    most = float(np.sqrt(np.einsum("ij,ij->", leads.products, leads.products)))
+    rest = float(np.einsum("ii->", leads.products)) - most
+    if rest > least**2 * most * (len(LEADS) - 1):
+        return True
     values = np.sqrt(np.maximum(np.linalg.eigvalsh(leads.products), 0))
-    return float(values[-2] / values[-1]) if values[-1] > 0 else 0.0
+    return bool(values[-1] > 0 and values[-2] >= least * values[-1])
 
 
 def peakedness(beats: Beats) -> float:
     """Mean slope inside the QRS complexes over the mean slope of everything, all leads together."""
-    slope = np.abs(np.diff(beats.signal_mv[:, ::2], axis=1)).sum(axis=0)
     half = round(_QRS_HALF_S * beats.sampling_rate_hz / 2)
+    if native.compiled:
+        return native.peakedness(beats.signal_mv, beats.r_samples, half)
+    slope = np.abs(np.diff(beats.signal_mv[:, ::2], axis=1)).sum(axis=0)
     inside = np.zeros(slope.size, dtype=bool)
     for r in (beats.r_samples // 2).tolist():
         inside[max(0, r - half) : r + half] = True
@@ -194,6 +239,9 @@ def likeness(beats: Beats) -> Values:
     if beats.median_mv is None or r_samples.size < 2 or not inside.size:
         return np.zeros(len(LEADS))
     middle = round(BEFORE_MS / 1000 * beats.sampling_rate_hz)
+    if native.compiled:
+        alike = native.likeness(beats.signal_mv, inside, before, after, beats.median_mv, middle)
+        return np.asarray(np.clip(alike, 0, 1))
     template = beats.median_mv[:, middle - before : middle + after : 2]
     windows = beats.signal_mv[:, inside[:, None] + np.arange(-before, after, 2)]
     windows = windows - windows.mean(axis=2, keepdims=True)
@@ -208,16 +256,22 @@ def pacing_spikes(samples_mv: Samples, rate_hz: float, beats: Beats) -> int:
     if rate_hz < _SLOWEST_RATE_FOR_SPIKES_HZ:
         return 0
     width = max(1, round(_SPIKE_S * rate_hz))
-    rise = samples_mv[:, width:] - samples_mv[:, :-width]
-    # Few moments are steep enough to be looked at; most of those are QRS flanks.
-    steep = np.flatnonzero(np.maximum(rise.max(axis=0), -rise.min(axis=0))[:-width] > _SPIKE_MV)
-    # Up and down again within the width: high on both sides of a narrow peak, near nothing on a QRS flank.
-    before, after_it = rise[:, steep], -rise[:, steep + width]
-    sharp = np.where(before * after_it > 0, np.minimum(np.abs(before), np.abs(after_it)), 0.0).max(axis=0, initial=0.0)
-    moments = (steep + width) / rate_hz
+    ends, sharp = native.steep(samples_mv, width, _SPIKE_MV) if native.compiled else _steep(samples_mv, width)
+    moments = ends / rate_hz
     r_s = beats.r_samples / beats.sampling_rate_hz
     spiked = np.zeros(r_s.size, dtype=bool)
     for threshold_mv, (first_s, last_s) in ((_SPIKE_MV, _SPIKE_BEFORE_R_S), (_SPIKE_AT_R_MV, _SPIKE_AT_R_S)):
         after = moments[sharp > threshold_mv] - r_s[:, None]
         spiked |= ((after > first_s) & (after < last_s)).any(axis=1)
     return int(spiked.sum()) if spiked.mean() >= _SPIKED_SHARE else 0
+
+
+def _steep(samples_mv: Samples, width: int) -> tuple[NDArray[np.int64], Samples]:
+    """Where a rise ends that is steep enough to be looked at, and how sharply it turns: most are QRS flanks."""
+    rise = samples_mv[:, width:] - samples_mv[:, :-width]
+    # A lead that is missing there says nothing, and leaves the word to the others.
+    steep = np.flatnonzero(np.fmax.reduce(np.abs(rise), axis=0)[:-width] > _SPIKE_MV)
+    # Up and down again within the width: high on both sides of a narrow peak, near nothing on a QRS flank.
+    before, after = rise[:, steep], -rise[:, steep + width]
+    sharp = np.where(before * after > 0, np.minimum(np.abs(before), np.abs(after)), np.float32(0))
+    return steep + width, sharp.max(axis=0, initial=0.0)

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg import native
 from ecg.leads import INDEPENDENT, INDEPENDENT_ROWS
 from ecg.recording import Samples
 
@@ -29,7 +30,7 @@ _COUNTS: Final = np.array([count for count, _ in _WAVES])
 _WAVE_STARTS: Final = np.cumsum(_COUNTS) - _COUNTS
 _LAST: Final = _FIRST + int(_STEPS.sum())
 # Between P and QRS, where the heart is silent: the last step of the one and the first of the other.
-_SILENT: Final = slice(_COUNTS[0] - 1, _COUNTS[0] + 1)
+_SILENT: Final = slice(_WAVES[0][0] - 1, _WAVES[0][0] + 1)
 _OTHER_ORDER: Final = [1, 0, *range(2, len(INDEPENDENT))]
 _SMALLEST_MV: Final = 0.01
 Array = NDArray[np.float32]
@@ -82,8 +83,13 @@ def form(median_mv: Samples) -> Array:
 
     So a tall heart is no other than a small one, and a wave that is hardly there says hardly anything.
     """
-    sums = np.add.reduceat(median_mv[INDEPENDENT_ROWS, _FIRST:_LAST], _STEP_STARTS, axis=1)
-    level = sums[:, _SILENT].sum(axis=1) / _STEPS[_SILENT].sum()
-    above = sums / _STEPS - level[:, None]
+    above = native.averages(median_mv, _FIRST, _STEPS, _SILENT.start) if native.compiled else _averages(median_mv)
     power = np.add.reduceat(np.einsum("lk,lk->k", above, above), _WAVE_STARTS) / (len(INDEPENDENT_ROWS) * _COUNTS)
     return np.asarray(above / np.repeat(np.sqrt(power) + _SMALLEST_MV, _COUNTS), dtype=np.float32)
+
+
+def _averages(median_mv: Samples) -> Array:
+    """Of the independent leads step by step, about their mean where the heart is silent."""
+    sums = np.add.reduceat(median_mv[INDEPENDENT_ROWS, _FIRST:_LAST], _STEP_STARTS, axis=1)
+    level = sums[:, _SILENT].sum(axis=1) / _STEPS[_SILENT].sum()
+    return np.asarray(sums / _STEPS - level[:, None], dtype=np.float32)

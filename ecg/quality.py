@@ -129,25 +129,28 @@ def lead_issues(twelve: TwelveLead, limits: QualityLimits, beats: Beats) -> list
     """What is wrong with single leads."""
     raw, known = twelve.samples_mv, filters.filled(twelve.samples_mv)
     missing = np.zeros(len(LEADS)) if known is raw else np.mean(~np.isfinite(raw), axis=1)
-    spread, clipped = checks.spread(known), checks.clipped(known, twelve.sampling_rate_hz)
+    facts = checks.facts(known, twelve.sampling_rate_hz)
+    clipped = facts.clipped
     much = clipped.share > limits.max_clipped_fraction
     measured = (
         (IssueCode.NON_FINITE, missing, 0.0, "of samples missing"),
         (IssueCode.IMPLAUSIBLE_AMPLITUDE, checks.height(beats.signal_mv), limits.max_amplitude_mv, "mV"),
         (IssueCode.CLIPPED, clipped.share, limits.max_clipped_fraction, "of samples at a rail"),
         (IssueCode.CLIPPED, np.where(much, 0, clipped.cut), _MOST_CUT_PEAKS, "peaks cut off flat"),
-        (IssueCode.BASELINE, checks.wander(known, twelve.sampling_rate_hz), limits.max_baseline_mv, "mV of wander"),
+        (IssueCode.BASELINE, facts.wander, limits.max_baseline_mv, "mV of wander"),
         (IssueCode.NOISE, checks.noise(known, beats, twelve.sampling_rate_hz), limits.max_noise_mv, "mV of noise"),
-        (IssueCode.MAINS, checks.mains(known, twelve.sampling_rate_hz), limits.max_mains_mv, "mV of mains hum"),
+        (IssueCode.MAINS, facts.mains, limits.max_mains_mv, "mV of mains hum"),
     )
     found = [
-        Issue(code, LEADS[row], f"{value[row]:.3g} {what}, limit {limit:g}")
+        Issue(code, LEADS[row], f"{each:.3g} {what}, limit {limit:g}")
         for code, value, limit, what in measured
-        for row in np.flatnonzero(value > limit)
+        for row, each in enumerate(value.tolist())
+        if each > limit
     ]
     return found + [
-        Issue(IssueCode.FLAT, LEADS[row], f"{spread[row]:.3g} mV spread, at least {limits.flat_below_mv:g}")
-        for row in np.flatnonzero(spread < limits.flat_below_mv)
+        Issue(IssueCode.FLAT, LEADS[row], f"{each:.3g} mV spread, at least {limits.flat_below_mv:g}")
+        for row, each in enumerate(facts.spread.tolist())
+        if each < limits.flat_below_mv
     ]
 
 
@@ -187,7 +190,7 @@ def _unlike_an_ecg(beats: Beats, together: checks.Together, limits: QualityLimit
     sharp = checks.peakedness(beats)
     if sharp < _LOWEST_PEAKEDNESS:
         return f"no complex stands out: its slope is {sharp:.1f} times the average, at least {_LOWEST_PEAKEDNESS:g}"
-    if checks.second_axis(together) < _LEAST_SECOND_AXIS:
+    if not checks.has_second_axis(together, _LEAST_SECOND_AXIS):
         return "every lead shows one and the same signal, which no heart gives"
     return None
 

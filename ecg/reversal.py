@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import left_limbs
+from ecg import left_limbs, native
 from ecg.leads import INDEPENDENT, INDEPENDENT_ROWS
 from ecg.middle import median
 from ecg.recording import Samples
@@ -29,6 +29,7 @@ from ecg.recording import Samples
 CONSTANTS: Final = Path(__file__).with_name("reversal.json")
 # Samples of the median beat at 500 Hz, R at 240.
 WAVES: Final = {"P": slice(120, 210), "QRS": slice(210, 270), "T": slice(280, 460)}
+_SPANS: Final = np.array([(each.start, each.stop) for each in WAVES.values()])
 WINDOW: Final = slice(120, 460)
 # (I, II) as recorded to (I, II) as they would be with the electrodes put right.
 PUT_RIGHT: Final[dict[str, NDArray[np.float64]]] = {
@@ -72,7 +73,7 @@ class _Limbs:
     """The trials of limb reversals side by side: what undoes each, and how its evidence is weighed."""
 
     names: tuple[str, ...]
-    put_right: Array  # (trial, 2, 2)
+    sums: Array  # _sums_over_products of what undoes each
     weights: Array  # (trial, evidence)
     offset: Array
     suspect_from: Array
@@ -81,7 +82,6 @@ class _Limbs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
-    foretell: Array
     limbs: _Limbs
     swaps: Array
     swap_suspect_from: float
@@ -97,13 +97,11 @@ def _known() -> _Known:
         np.array([each[what] for each in limb.values()]) for what in ("weights", "offset", "suspect_from", "sure_from")
     )
     put_right = np.stack([PUT_RIGHT[name] for name in limb])
-    limbs = _Limbs(tuple(limb), put_right, weights, offset, suspect_from, sure_from)
+    sums = _sums_over_products(put_right, np.array(stored["foretell"]))
+    limbs = _Limbs(tuple(limb), sums, weights, offset, suspect_from, sure_from)
     swaps = trial_precisions({wave: np.array(each) for wave, each in stored["precision"].items()})
     silent = stored["silent_ii"]
-    return _Known(
-        np.array(stored["foretell"]), limbs, swaps, stored["swap_suspect_from"],
-        silent["suspect_below"], silent["sure_below"],
-    )  # fmt: skip
+    return _Known(limbs, swaps, stored["swap_suspect_from"], silent["suspect_below"], silent["sure_below"])
 
 
 def suspicions(median_mv: Samples) -> tuple[Suspicion, ...]:
@@ -116,6 +114,8 @@ def suspicions(median_mv: Samples) -> tuple[Suspicion, ...]:
 
 def levelled(median_mv: Samples) -> Samples:
     """Each lead around its own middle value."""
+    if native.compiled:
+        return native.levelled(median_mv)
     count = median_mv.shape[1]
     ordered = np.partition(median_mv, (count // 2 - 1, count // 2), axis=1)
     middle = ordered[:, count // 2] if count % 2 else (ordered[:, count // 2 - 1] + ordered[:, count // 2]) / 2
@@ -124,6 +124,8 @@ def levelled(median_mv: Samples) -> Samples:
 
 def products_of(leads: Samples) -> Array:
     """For P, QRS and T: each lead times each other lead, summed over the wave."""
+    if native.compiled:
+        return native.products(leads, _SPANS)
     wide = leads.astype(np.float64)
     return np.stack([np.einsum("it,jt->ij", wide[:, place], wide[:, place]) for place in WAVES.values()])
 
@@ -144,7 +146,7 @@ def _arm_on_leg(beat: Samples, known: _Known) -> Suspicion | None:
 
 def _limb(beat: Samples, products: Array, known: _Known) -> Suspicion | None:
     limbs = known.limbs
-    evidence = _evidence(products, _upright(beat[:2]), limbs.put_right, known.foretell)
+    evidence = _evidence(products, _upright(beat[:2]), limbs.sums)
     score = np.einsum("pe,pe->p", evidence, limbs.weights) + limbs.offset
     best = int((score - limbs.suspect_from).argmax())
     if score[best] <= limbs.suspect_from[best]:
@@ -160,7 +162,7 @@ def _left_limbs(median_mv: Samples) -> Suspicion | None:
 def limb_evidence(limb: Samples, chest: Samples, put_right: Array, foretell: Array) -> Array:
     """For each wave: how much nearer to what the chest foretells the trial lies, and how much more alike it runs."""
     products = products_of(np.concatenate([limb, chest]))
-    evidence: Array = _evidence(products, _upright(limb), put_right[None], foretell)[0]
+    evidence: Array = _evidence(products, _upright(limb), _sums_over_products(put_right[None], foretell))[0]
     return evidence
 
 
@@ -171,25 +173,32 @@ def _upright(limb: Samples) -> list[float]:
     return share
 
 
-def _evidence(products: Array, upright: list[float], put_right: Array, foretell: Array) -> Array:
-    """(trial, evidence): the two numbers of each wave, then whether P points up.
+def _sums_over_products(put_right: Array, foretell: Array) -> Array:
+    """(3 + 2 trials, 64): each sum that the evidence needs, as weights of the products of two leads.
 
-    With s the limb leads as stored, t as the chest foretells them and A s as put right, all sums run over the wave.
+    With s the limb leads as stored, t as the chest foretells them and A s as put right: |s|^2, |t|^2, s . t, then
+    |A s|^2 of each trial, then A s . t of each.
     """
-    s_s = products[:, :2, :2]
-    # Sum of s t': t is a combination of the chest leads, so it combines their products with s.
-    s_t = np.einsum("wic,jc->wij", products[:, :2, 2:], foretell)
-    stored = np.einsum("wii->w", s_s)  # |s|^2
-    told = np.einsum("ic,wcd,id->w", foretell, products[:, 2:, 2:], foretell)  # |t|^2
-    squares = np.einsum("pki,pkj->pij", put_right, put_right)
-    tried = np.einsum("pij,wij->pw", squares, s_s)  # |A s|^2
-    stored_along = np.einsum("wii->w", s_t)  # s . t
-    tried_along = np.einsum("pij,wji->pw", put_right, s_t)  # A s . t
+    trials = len(put_right)
+    weights = np.zeros((3 + 2 * trials, 8, 8))
+    weights[0, :2, :2] = np.eye(2)
+    weights[1, 2:, 2:] = foretell.T @ foretell
+    weights[2, :2, 2:] = foretell
+    weights[3 : 3 + trials, :2, :2] = put_right.transpose(0, 2, 1) @ put_right
+    weights[3 + trials :, :2, 2:] = put_right.transpose(0, 2, 1) @ foretell
+    return weights.reshape(3 + 2 * trials, -1)
+
+
+def _evidence(products: Array, upright: list[float], weights: Array) -> Array:
+    """(trial, evidence): the two numbers of each wave, then whether P points up."""
+    sums = np.einsum("kp,wp->kw", weights, products.reshape(len(WAVES), -1))
+    trials = (len(sums) - 3) // 2
+    (stored, told, stored_along), tried, tried_along = sums[:3], sums[3 : 3 + trials], sums[3 + trials :]
     size = stored + tried + 1e-4
     # |s - t|^2 - |A s - t|^2: what both share, |t|^2, falls out.
     nearer = (stored - 2 * stored_along - tried + 2 * tried_along) / size
     alike = (stored_along - tried_along) / np.sqrt(size * np.maximum(told, 0.0) + 1e-8)
-    evidence = np.empty((len(put_right), 2 * len(WAVES) + len(upright)))
+    evidence = np.empty((trials, 2 * len(WAVES) + len(upright)))
     evidence[:, 0 : 2 * len(WAVES) : 2], evidence[:, 1 : 2 * len(WAVES) : 2] = nearer, alike
     evidence[:, 2 * len(WAVES) :] = upright
     return evidence

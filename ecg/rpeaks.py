@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg import native
 from ecg.filters import windows_of
 from ecg.leads import INDEPENDENT_ROWS
 from ecg.middle import median
@@ -44,15 +45,11 @@ class Aligned:
 
 def find(qrs: Samples, rate_hz: float) -> Indices:
     """R peaks of band-passed leads (`QRS_BAND_HZ`); none when nothing stands out from the quiet."""
-    envelope = shared_slope(qrs[INDEPENDENT_ROWS, :], rate_hz)
-    bursts = _peaks_apart(envelope, round(_REFRACTORY_S * rate_hz))
+    envelope = shared_slope(qrs, rate_hz)
+    bursts = _bursts(qrs, envelope, rate_hz)
     if not bursts.size:
         return bursts
-    bursts = _without_t_waves(qrs, bursts[envelope[bursts] > _threshold(envelope, bursts)], rate_hz)
-    bursts = _on_r(qrs, bursts, round(_MATCH_S * rate_hz))
-    if not bursts.size:
-        return bursts
-    coarse = align(qrs[INDEPENDENT_ROWS, :], bursts, rate_hz, lag_s=_COARSE_LAG_S)
+    coarse = align(qrs, bursts, rate_hz, lag_s=_COARSE_LAG_S)
     # A beat that looks different has no better place than its own peak.
     at = np.where(coarse.correlation >= _SIMILAR, coarse.at, bursts)
     # A burst cut by an end of the recording that fits no beat is the cut, not a beat.
@@ -65,6 +62,9 @@ def find(qrs: Samples, rate_hz: float) -> Indices:
 def shared_slope(qrs: Samples, rate_hz: float) -> Floats:
     """Smoothed slope of the leads, about 1 at a QRS; each on its own scale, so that no loud one drowns the others."""
     half, n = round(_ENVELOPE_S * rate_hz) // 2, qrs.shape[1]
+    if native.compiled:
+        return native.shared_slope(qrs, half)
+    qrs = qrs[INDEPENDENT_ROWS, :]
     slope = np.zeros((qrs.shape[0], n + 2 * half + 1), dtype=np.float32)
     np.abs(qrs[:, 1:] - qrs[:, :-1], out=slope[:, half + 1 : half + n])
     # A running mean as the difference of running sums.
@@ -77,6 +77,22 @@ def shared_slope(qrs: Samples, rate_hz: float) -> Floats:
     weight = peakedness / np.maximum(scale, 1e-9) / max(float(peakedness.sum()), 1e-9)
     shared: Floats = np.einsum("l,lt->t", weight, smooth).astype(np.float32)
     return shared
+
+
+def _bursts(qrs: Samples, envelope: Floats, rate_hz: float) -> Indices:
+    """Bursts of the shared slope that are no T waves, on their R."""
+    distance, reach, half = (round(each * rate_hz) for each in (_REFRACTORY_S, _MATCH_S, _ENVELOPE_S))
+    around = -half // 2, half // 2
+    if native.compiled:
+        return native.bursts(
+            qrs, envelope, distance=distance, faintest=_FAINTEST_BURST, above=_BURST_ABOVE_QUIET, around=around,
+            soon=_T_WITHIN_S * rate_hz, less=_T_STEEPNESS**2, reach=reach,
+        )  # fmt: skip
+    bursts = _peaks_apart(envelope, distance)
+    if not bursts.size:
+        return bursts
+    bursts = _without_t_waves(qrs, bursts[envelope[bursts] > _threshold(envelope, bursts)], around, rate_hz)
+    return _on_r(qrs, bursts, reach)
 
 
 def _peaks_apart(envelope: Floats, distance: int) -> Indices:
@@ -99,11 +115,11 @@ def _threshold(envelope: Floats, bursts: Indices) -> float:
     return quiet + _BURST_ABOVE_QUIET * (median(larger) - quiet)
 
 
-def _without_t_waves(qrs: Samples, bursts: Indices, rate_hz: float) -> Indices:
+def _without_t_waves(qrs: Samples, bursts: Indices, near: tuple[int, int], rate_hz: float) -> Indices:
     """Leads with a small QRS and a large T make a burst of both; in volts the T wave is far less steep."""
     change = np.diff(qrs, axis=1, append=qrs[:, -1:])
     power = np.einsum("ij,ij->j", change, change)
-    around = np.arange(-round(_ENVELOPE_S * rate_hz) // 2, round(_ENVELOPE_S * rate_hz) // 2 + 1)
+    around = np.arange(near[0], near[1] + 1)
     steep = power[np.clip(bursts[:, None] + around, 0, power.size - 1)].max(axis=1).tolist()
     kept: list[int] = []
     for burst in range(bursts.size):
@@ -122,9 +138,13 @@ def _on_r(qrs: Samples, bursts: Indices, reach: int) -> Indices:
     return once
 
 
-def align(leads: Samples, peaks: Indices, rate_hz: float, *, lag_s: float) -> Aligned:
-    """Each beat moved by at most `lag_s` to where it best correlates, over all leads at once, with the typical beat."""
+def align(samples: Samples, peaks: Indices, rate_hz: float, *, lag_s: float) -> Aligned:
+    """Each beat moved by at most `lag_s` to where it best fits the typical one, over all independent leads at once."""
     reach, lag = round(_MATCH_S * rate_hz), round(lag_s * rate_hz)
+    if native.compiled:
+        best, correlation, typical = native.align(samples, peaks, reach, lag, ALIKE, _TYPICAL_OF)
+        return Aligned(peaks + best - lag, correlation, typical)
+    leads = samples[INDEPENDENT_ROWS, :]
     around = np.clip(peaks[:, None] + np.arange(-reach - lag, reach + lag + 1), 0, leads.shape[1] - 1)
     # (beat, lead, time) around each peak without the lead's mean, then every lag of it: (beat, lag, lead x time).
     wide = leads[:, around].transpose(1, 0, 2)

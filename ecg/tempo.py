@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from ecg import native
 from ecg.beats import BEFORE_MS, Beats
 from ecg.recording import Samples
 
@@ -87,6 +88,8 @@ def of(beats: Beats) -> Tempo | None:
 def slope_width_ms(median_mv: Samples, rate_hz: float) -> float:
     """Spread in time of the squared slope around R, all leads together: it grows with the width of the QRS."""
     middle, reach = round(BEFORE_MS / 1000 * rate_hz), round(_QRS_REACH_MS / 1000 * rate_hz)
+    if native.compiled:
+        return native.slope_width(median_mv, middle - reach, middle + reach) * 1000 / rate_hz
     steps = np.diff(median_mv[:, middle - reach : middle + reach], axis=1)
     power = np.einsum("ij,ij->j", steps, steps).astype(np.float64)
     time_ms = np.arange(power.size) * 1000 / rate_hz
@@ -97,14 +100,19 @@ def slope_width_ms(median_mv: Samples, rate_hz: float) -> float:
 
 def _st_t_ms(median_mv: Samples, rr_ms: float, rate_hz: float) -> float:
     """Centre in time of what follows the QRS, all leads together, each around its own middle value."""
-    coarse, step_ms = median_mv[:, ::_EVERY], _EVERY * 1000 / rate_hz
-    count = coarse.shape[1]
-    level = np.partition(coarse, count // 2, axis=1)[:, count // 2]
+    step_ms = _EVERY * 1000 / rate_hz
     latest_ms = max(_ST_T_SHARE_OF_BEAT * rr_ms, 2 * _ST_T_FROM_MS)
     first, last = (math.ceil((each + BEFORE_MS) / step_ms) for each in (_ST_T_FROM_MS, latest_ms))
-    above = coarse[:, first:last] - level[:, None]
+    last = min(last, -(-median_mv.shape[1] // _EVERY))
+    centre = native.centre(median_mv, _EVERY, first, last) if native.compiled else _centre(median_mv, first, last)
+    return _ST_T_FROM_MS if centre < 0 else first * step_ms - BEFORE_MS + step_ms * centre
+
+
+def _centre(median_mv: Samples, first: int, last: int) -> float:
+    """In coarse steps from the first; -1 where nothing is above the middle values or below them."""
+    coarse = median_mv[:, ::_EVERY]
+    count = coarse.shape[1]
+    above = coarse[:, first:last] - np.partition(coarse, count // 2, axis=1)[:, count // 2, None]
     power = np.einsum("ij,ij->j", above, above)
     total = float(power.sum())
-    if total <= 0:
-        return _ST_T_FROM_MS
-    return first * step_ms - BEFORE_MS + step_ms * float(np.einsum("j,j->", power, np.arange(power.size))) / total
+    return float(np.einsum("j,j->", power, np.arange(power.size))) / total if total > 0 else -1.0

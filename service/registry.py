@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from ecg import probe
+from ecg import native, probe
 from ecg.contract import Contract
 from ecg.errors import ContractInvalid, ContractMismatch, ModelError, ModelUnknown, ProbeMismatch
 from ecg.predictor import Predictor
@@ -103,7 +103,12 @@ class Registry:
         known = dict(self._shelf.by_label) if self._shelf else {}
         loaded, faults = _verified(self._models, {model.path: model for model in known.values()})
         self._shelf = _shelf(loaded, faults, self._default)
-        _log.info("models_loaded", models=sorted(self._shelf.by_label), default=self._shelf.default.label)
+        _log.info(
+            "models_loaded",
+            models=sorted(self._shelf.by_label),
+            default=self._shelf.default.label,
+            kernels=native.in_use(),
+        )
         return self._shelf
 
     def require_sound(self) -> None:
