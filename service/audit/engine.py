@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +19,7 @@ _DRIVERS: Final = {
 }
 # A write transaction says so, since SQLite must take its lock at the start of it or not at all.
 WRITE: Final = "store_write"
+_AGAIN_S: Final = 0.01
 
 
 def make_engine(url: str, timeout_s: float) -> AsyncEngine:
@@ -34,29 +38,43 @@ def make_file_engine(url: str, timeout_s: float) -> Engine | None:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         return None
-    return _prepared(create_engine(parsed.set(drivername="sqlite+pysqlite"), connect_args={"timeout": timeout_s}))
+    engine = create_engine(parsed.set(drivername="sqlite+pysqlite"), connect_args={"timeout": timeout_s})
+    return _prepared(engine, timeout_s)
 
 
 def _sqlite(url: URL, timeout_s: float) -> AsyncEngine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(url, connect_args={"timeout": timeout_s})
-    _prepared(engine.sync_engine)
+    _prepared(engine.sync_engine, timeout_s)
     return engine
 
 
-def _prepared(engine: Engine) -> Engine:
-    event.listen(engine, "connect", _configure)
+def _prepared(engine: Engine, timeout_s: float) -> Engine:
+    event.listen(engine, "connect", partial(_configure, timeout_s))
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _configure(connection: Any, _record: Any) -> None:
+def _configure(timeout_s: float, connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun below, never by the driver
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(cursor, timeout_s)
     cursor.execute("PRAGMA synchronous=FULL")  # a row that was promised outlives a power cut
     cursor.close()
+
+
+def _write_ahead(cursor: Any, timeout_s: float) -> None:
+    """SQLite refuses all but one of the processes that do this to a new file at once, without its usual patience."""
+    ends = time.monotonic() + timeout_s
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def _begin(connection: Connection) -> None:

@@ -7,7 +7,10 @@ import csv
 import io
 import multiprocessing
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -17,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.audit import __main__ as command
 from service.audit import tables
+from service.audit.engine import make_file_engine
 from service.audit.entry import Answer, Claim, Entry, Link, now
 from service.audit.export import FORMATS
 from service.audit.retention import retain
@@ -327,3 +331,22 @@ def test_ids_sort_by_time() -> None:
     made = [new_id() for _ in range(5_000)]
     assert made == sorted(set(made))
     assert {len(each) for each in made} == {26}
+
+
+def test_processes_that_start_at_once_share_a_new_file(tmp_path: Path) -> None:
+    """None of them is refused while another one prepares the file; without patience one in some ten starts was."""
+    starters, together = 4, Barrier(4)
+
+    def start(path: Path) -> str:
+        engine = make_file_engine(f"sqlite:///{path}", 10)
+        assert engine is not None
+        together.wait()
+        with engine.connect() as connection:
+            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        engine.dispose()
+        return str(mode)
+
+    with ThreadPoolExecutor(starters) as pool:
+        for number in range(50):
+            path = tmp_path / f"{number}.db"
+            assert list(pool.map(start, [path] * starters)) == ["wal"] * starters
