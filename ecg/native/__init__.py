@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HOME: Final = Path(__file__).parent
+LIBRARIES: Final = HOME / "lib"  # a folder of their own, since beside the sources they would pass for modules of Python
 # One library for each level of instructions that processors of a kind differ in; 0 runs on all of them.
 LEVELS: Final = (0, 3, 4)
 SOURCES: Final = tuple(sorted(HOME.glob("*.[ch]")))
@@ -36,7 +37,7 @@ def digest() -> str:
 
 
 def library_of(level: int) -> Path:
-    return HOME / (f"kernels-v{level}.so" if level else "kernels.so")
+    return LIBRARIES / (f"kernels-v{level}.so" if level else "kernels.so")
 
 
 def _best() -> ctypes.PyDLL | None:

@@ -1,4 +1,4 @@
-"""python -m ecg.native: compile the kernels, beside their sources, for every processor of this machine's kind.
+"""python -m ecg.native: compile the kernels for every processor of this machine's kind.
 
 Without a C compiler the numpy twins do the same work; that is said, and is no error.
 """
@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from ecg.native import HOME, LEVELS, SOURCES, digest, library_of
+from ecg.native import LEVELS, LIBRARIES, SOURCES, digest, library_of
 
 # Sums may be taken in any order, as vectors do; what is no number stays none.
 FLAGS: Final = (
@@ -41,7 +41,8 @@ def _compiled(compiler: list[str], level: int) -> int:
         f'-DMADE_OF="{digest()}"',
         *([f"-march=x86-64-v{level}"] if level else []),
     ]
-    with tempfile.TemporaryDirectory(dir=HOME) as folder:
+    LIBRARIES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=LIBRARIES) as folder:
         made = Path(folder) / "kernels.so"
         # The compiler is named by whoever sets the project up.
         command = [*compiler, *flags, *sources, "-o", str(made), "-lm"]
