@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 import torch
 
 import ecg
+from ecg import native
 from model_training.train.place import leading
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -92,6 +93,7 @@ def about() -> dict[str, str]:
         "revision": revision(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "kernels": native.in_use(),
         "machine": platform.machine(),
     }
 
