@@ -61,23 +61,42 @@ INLINE void summed_squares(const float *samples, int64_t leads, int64_t n, int o
     }
 }
 
-/* Local maxima above the faintest, highest first and of equals the earlier, then only those far enough from a kept one. */
-INLINE int64_t peaks_apart(const float *envelope, int64_t n, int64_t distance, float faintest, int64_t *peaks)
+typedef struct {
+    float height;
+    int64_t at;
+} Top;
+
+/* The higher first, and of equals the earlier. */
+static int by_height(const void *left, const void *right)
+{
+    const Top *a = left, *b = right;
+    if (a->height != b->height)
+        return a->height < b->height ? 1 : -1;
+    return a->at < b->at ? -1 : 1;
+}
+
+static int by_place(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+/* Local maxima above the faintest, of which the higher wins where two lie closer than `distance`; the higher first. */
+INLINE int64_t peaks_apart(
+    const float *envelope, int64_t n, int64_t distance, float faintest, Top *tops, char *taken, int64_t *peaks)
 {
     int64_t found = 0, kept = 0;
     for (int64_t t = 1; t < n - 1; t++)
-        if (envelope[t] > envelope[t - 1] && envelope[t] >= envelope[t + 1] && envelope[t] > faintest) {
-            int64_t place = found++;
-            for (; place > 0 && envelope[peaks[place - 1]] < envelope[t]; place--)
-                peaks[place] = peaks[place - 1];
-            peaks[place] = t;
-        }
+        if (envelope[t] > envelope[t - 1] && envelope[t] >= envelope[t + 1] && envelope[t] > faintest)
+            tops[found++] = (Top){envelope[t], t};
+    qsort(tops, (size_t)found, sizeof(Top), by_height);
+    memset(taken, 0, (size_t)n);
     for (int64_t each = 0; each < found; each++) {
-        int64_t top = peaks[each], other = 0;
-        while (other < kept && llabs(peaks[other] - top) >= distance)
-            other++;
-        if (other == kept)
-            peaks[kept++] = top;
+        int64_t at = tops[each].at, first = clipped_to(at - distance + 1, 0, n), last = clipped_to(at + distance, 0, n);
+        if (taken[at])
+            continue;
+        peaks[kept++] = at;
+        memset(taken + first, 1, (size_t)(last - first));
     }
     return kept;
 }
@@ -90,16 +109,6 @@ INLINE float middle_of(const float *values, float *spare, int64_t n)
         ends[upper] = ecg_ranked(spare, n, (n - 1 + upper) / 2);
     }
     return n % 2 ? ends[0] : (ends[0] + ends[1]) / 2;
-}
-
-INLINE void in_order(int64_t *places, int64_t count)
-{
-    for (int64_t i = 1; i < count; i++) {
-        int64_t place = places[i], j = i;
-        for (; j > 0 && places[j - 1] > place; j--)
-            places[j] = places[j - 1];
-        places[j] = place;
-    }
 }
 
 /* Of the bursts those that are not soon after another and far less steep than it, as T waves are. */
@@ -141,10 +150,12 @@ KERNEL int64_t ecg_bursts(
     const float *qrs, int64_t leads, int64_t n, const float *envelope, int64_t distance, float faintest, double above,
     int64_t first, int64_t last, double soon, double less, int64_t reach, int64_t *bursts)
 {
-    float *power = malloc(sizeof(float) * (size_t)(3 * n)), *heights = power + n, *spare = heights + n;
-    if (!power)
+    Top *tops = malloc((sizeof(Top) + 3 * sizeof(float) + 1) * (size_t)n);
+    if (!tops)
         return -1;
-    int64_t count = peaks_apart(envelope, n, distance, faintest, bursts), kept = 0, larger = (count + 1) / 2;
+    float *power = (float *)(tops + n), *heights = power + n, *spare = heights + n;
+    int64_t count = peaks_apart(envelope, n, distance, faintest, tops, (char *)(spare + n), bursts);
+    int64_t kept = 0, larger = (count + 1) / 2;
     if (count) {
         double quiet = middle_of(envelope, spare, n);
         for (int64_t each = 0; each < larger; each++) /* they are still in the order of their heights */
@@ -152,13 +163,13 @@ KERNEL int64_t ecg_bursts(
         float threshold = (float)(quiet + above * (middle_of(heights, spare, larger) - quiet));
         while (kept < count && envelope[bursts[kept]] > threshold)
             kept++;
-        in_order(bursts, kept);
+        qsort(bursts, (size_t)kept, sizeof(int64_t), by_place);
         summed_squares(qrs, leads, n, 1, power);
         kept = without_t_waves(power, n, bursts, kept, first, last, soon, less);
         summed_squares(qrs, leads, n, 0, power);
         kept = on_r(power, n, bursts, kept, reach);
     }
-    free(power);
+    free(tops);
     return kept;
 }
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,17 @@ def test_what_is_no_number_is_seen_wherever_it_lies(odd_one: float, at: int) -> 
     for act in (lambda: filters.are_all_known(samples), lambda: harmonise._farthest(samples)):
         fast, plain = in_turns(act)
         assert fast == plain
+
+
+@needs_kernels
+def test_a_long_recording_takes_no_more_than_its_length() -> None:
+    """A quarter of a million peaks, each higher than the one before: what is sorted the slow way takes minutes."""
+    n = 500_000
+    envelope = np.where(np.arange(n) % 2, np.linspace(0.1, 1, n), 0).astype(np.float32)
+    begun = time.process_time()
+    found = rpeaks._bursts(np.zeros((12, n), np.float32), envelope, 125.0)
+    assert time.process_time() - begun < 5
+    assert found.tolist() == unfast(lambda: rpeaks._bursts(np.zeros((12, n), np.float32), envelope, 125.0)).tolist()
 
 
 @needs_kernels
