@@ -27,9 +27,14 @@ _NOISE, _UNBELIEVED, _LEFT_OUT, _DECAY, _RATE = 0.5, 0.05, 0.3, 0.1, 3e-3
 Forms = NDArray[np.float32]
 
 
+def in_both_orders(forms: Forms) -> Forms:
+    """(n, leads, averages) -> (2 n, inputs): as they are, then with I and II in each other's place."""
+    return np.concatenate([forms, forms[:, left_limbs.OTHER_ORDER, :]]).reshape(2 * len(forms), -1)
+
+
 def taught(forms: Forms, seed: int) -> left_limbs.Network:
     torch.manual_seed(seed)
-    both = left_limbs.in_both_orders(forms)
+    both = in_both_orders(forms)
     mean, spread = both.mean(axis=0), both.std(axis=0) + 1e-3
     seen = torch.from_numpy((both - mean) / spread)
     first, last = nn.Linear(seen.shape[1], _UNITS), nn.Linear(_UNITS, 1)

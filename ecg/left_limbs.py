@@ -8,7 +8,7 @@ was taught on hearts in both orders, and lies in left_limbs.json with the comman
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -31,7 +31,7 @@ _WAVE_STARTS: Final = np.cumsum(_COUNTS) - _COUNTS
 _LAST: Final = _FIRST + int(_STEPS.sum())
 # Between P and QRS, where the heart is silent: the last step of the one and the first of the other.
 _SILENT: Final = slice(_WAVES[0][0] - 1, _WAVES[0][0] + 1)
-_OTHER_ORDER: Final = [1, 0, *range(2, len(INDEPENDENT))]
+OTHER_ORDER: Final = [1, 0, *range(2, len(INDEPENDENT))]
 _SMALLEST_MV: Final = 0.01
 Array = NDArray[np.float32]
 
@@ -43,13 +43,21 @@ class Network:
     taps: Array
     biases: Array
     weights: Array
+    _both: tuple[Array, Array, Array] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The layer as it meets the other order, and as it meets the one that is there, whose answer is taken off."""
+        leads = self.taps.reshape(len(self.taps), len(INDEPENDENT), -1)
+        taps = np.concatenate([leads[:, OTHER_ORDER, :], leads]).reshape(2 * len(self.taps), -1)
+        both = taps, np.concatenate([self.biases] * 2), np.concatenate([self.weights, -self.weights])
+        object.__setattr__(self, "_both", both)
 
     def exchanged(self, forms: Array) -> Array:
         """(n, leads, averages) -> how much likelier each is with I and II in the other order, as a logit."""
-        both = in_both_orders(forms)
-        units = np.einsum("ni,ui->nu", both, self.taps) + self.biases
-        likely: Array = np.einsum("nu,u->n", np.maximum(units, 0), self.weights)
-        return likely[len(forms) :] - likely[: len(forms)]
+        taps, biases, weights = self._both
+        units = np.einsum("ni,ui->nu", forms.reshape(len(forms), -1), taps) + biases
+        likelier: Array = np.einsum("nu,u->n", np.maximum(units, 0), weights)
+        return likelier
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,11 +72,6 @@ def stored() -> Known:
     read = json.loads(CONSTANTS.read_text())
     layers = (np.array(read[name], dtype=np.float32) for name in ("taps", "biases", "weights"))
     return Known(Network(*layers), read["suspect_from"], read["sure_from"])
-
-
-def in_both_orders(forms: Array) -> Array:
-    """(n, leads, averages) -> (2 n, inputs): as they are, then with I and II in each other's place."""
-    return np.concatenate([forms, forms[:, _OTHER_ORDER, :]]).reshape(2 * len(forms), -1)
 
 
 def suspicion(median_mv: Samples) -> bool | None:
