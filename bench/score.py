@@ -26,7 +26,7 @@ from service.scoring.rows import OK, Job, rows_of
 
 PTBXL: Final = ROOT / ".cache" / "ptbxl"
 BATCH, BLOCKS = 32, 8
-RECORDS_A_PART, PARTS = 64, 4
+RECORDS_A_PART, PARTS = 64, 12
 ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "5"))
 
 T = TypeVar("T")
