@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import multiprocessing
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.audit import __main__ as command
@@ -350,3 +352,25 @@ def test_processes_that_start_at_once_share_a_new_file(tmp_path: Path) -> None:
         for number in range(50):
             path = tmp_path / f"{number}.db"
             assert list(pool.map(start, [path] * starters)) == ["wal"] * starters
+
+
+def test_a_file_that_cannot_be_a_store_is_told_at_once(tmp_path: Path) -> None:
+    """Only a lock is worth waiting for."""
+    path = tmp_path / "store.db"
+    path.write_bytes(b"no database at all, but long enough to look like one" * 100)
+    engine = make_file_engine(f"sqlite:///{path}", 10)
+    assert engine is not None
+    begun = time.monotonic()
+    with pytest.raises(DatabaseError):
+        engine.connect()
+    assert time.monotonic() - begun < 5
+
+
+def test_another_fault_than_a_lock_is_not_waited_out(tmp_path: Path) -> None:
+    """A folder where the file should be cannot be opened, now or later."""
+    engine = make_file_engine(f"sqlite:///{tmp_path}", 10)
+    assert engine is not None
+    begun = time.monotonic()
+    with pytest.raises(DatabaseError):
+        engine.connect()
+    assert time.monotonic() - begun < 5
