@@ -1,4 +1,4 @@
-"""Bytes to tensor on one core, WFDB and XML, beside wfdb and neurokit2 doing the same work; import time of the core."""
+"""Bytes to tensor and measurements on one core, beside wfdb and neurokit2 at the same work; import time of the core."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ STEPS = (
     Step(step="bandpass.v1", parameters={"low_hz": 0.5, "high_hz": 150.0, "order": 2}),
     Step(step="median_beat.v1", parameters={"before_ms": 480.0, "after_ms": 720.0}),
 )
-STAGES = ("parse", "harmonise", "beats", "gate", "prepare")
+STAGES = ("parse", "harmonise", "beats", "gate", "prepare", "measure")
 
 
-def trip(parse: Callable[[], Recording]) -> list[float]:
-    """The time of each stage in ms, from bytes to tensor."""
+def trip(parse: Callable[[], Recording], steps: tuple[Step, ...] = STEPS) -> list[float]:
+    """The time of each stage in ms, from bytes to tensor and measurements."""
     marks = [time.perf_counter()]
     recording = parse()
     marks.append(time.perf_counter())
@@ -42,7 +42,9 @@ def trip(parse: Callable[[], Recording]) -> list[float]:
     marks.append(time.perf_counter())
     quality.inspect(twelve, quality.RECOMMENDED, found)
     marks.append(time.perf_counter())
-    preprocess.prepare(twelve, STEPS, found)
+    preprocess.prepare(twelve, steps, found)
+    marks.append(time.perf_counter())
+    beats.measure(found)
     marks.append(time.perf_counter())
     return [(after - before) * 1000 for before, after in pairwise(marks)]
 
@@ -60,10 +62,13 @@ def measure(title: str, parses: list[Callable[[], Recording]]) -> None:
     print(f"{'':<30} {stages}; {share:.2f} cores")
 
 
-def wfdb_records() -> list[dict[str, bytes]]:
+def wfdb_records(most: int = RECORDS) -> list[dict[str, bytes]]:
     """Header and signals of 500 Hz PTB-XL records, in memory."""
-    headers = sorted((PTBXL / "records500").rglob("*.hea"))[:RECORDS]
-    return [{path.name: path.read_bytes() for path in (each, each.with_suffix(".dat"))} for each in headers]
+    return [files_of(each) for each in sorted((PTBXL / "records500").rglob("*.hea"))[:most]]
+
+
+def files_of(header: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (header, header.with_suffix(".dat"))}
 
 
 def xml_records() -> list[bytes]:

@@ -2,52 +2,30 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Final
 
 import numpy as np
 
-from bench import _document
+from bench import _document, core
 from bench.peers._pipeline import model_path
 from ecg import beats, formats, harmonise, native, preprocess, quality
+from ecg.contract import Step
 from ecg.errors import EcgError
 from ecg.predictor import Predictor
 from ecg.recording import Samples, TwelveLead
 from service import memory
 
-PTBXL: Final = Path(__file__).resolve().parent.parent / ".cache" / "ptbxl"
 RECORDS, ROUNDS = 60, 7
-STAGES: Final = ("read", "harmonise", "beats", "quality", "prepare", "measure")
 
 
-def trip(files: dict[str, bytes], predictor: Predictor) -> list[float]:
-    """CPU milliseconds of each stage."""
-    contract = predictor.contract
-    marks = [time.thread_time()]
-    recording = formats.read_files(files)
-    marks.append(time.thread_time())
-    twelve = harmonise.to_twelve(recording)
-    marks.append(time.thread_time())
-    found = beats.find(twelve)
-    marks.append(time.thread_time())
-    quality.inspect(twelve, contract.quality, found)
-    marks.append(time.thread_time())
-    preprocess.prepare(twelve, contract.preprocessing, found)
-    marks.append(time.thread_time())
-    beats.measure(found)
-    marks.append(time.thread_time())
-    return [(after - before) * 1000 for before, after in pairwise(marks)]
-
-
-def stages(records: list[dict[str, bytes]], predictor: Predictor, compiled: bool) -> list[float]:
+def stages(records: list[dict[str, bytes]], steps: tuple[Step, ...], compiled: bool) -> list[float]:
     """Median of each stage over the records, then of all stages together."""
     native.compiled = compiled
-    trips = [trip(files, predictor) for files in records]
-    return [*(median(each[k] for each in trips) for k in range(len(STAGES))), median(sum(each) for each in trips)]
+    trips = [core.trip(partial(formats.read_files, files), steps) for files in records]
+    return [*(median(each) for each in zip(*trips, strict=True)), median(sum(each) for each in trips)]
 
 
 @dataclass(slots=True)
@@ -64,8 +42,7 @@ class Agreement:
 def agreement(headers: list[Path], predictor: Predictor) -> Agreement:
     found = Agreement()
     for header in headers:
-        files = {path.name: path.read_bytes() for path in (header, header.with_suffix(".dat"))}
-        twelve = harmonise.to_twelve(formats.read_files(files))
+        twelve = harmonise.to_twelve(formats.read_files(core.files_of(header)))
         (fast, quick, tensor), (plain, slow, other) = (_both(twelve, predictor, compiled) for compiled in (True, False))
         found.recordings += 1
         found.r_peaks += fast.r_samples.tolist() != plain.r_samples.tolist()
@@ -100,12 +77,12 @@ def _intervals(found: beats.Beats) -> list[float | None]:
 
 def told(fast: list[list[float]], plain: list[list[float]], records: int, both: Agreement) -> list[str]:
     rows = []
-    for k, name in enumerate((*STAGES, "together")):
+    for k, name in enumerate((*core.STAGES, "together")):
         quick, slow = median(each[k] for each in fast), median(each[k] for each in plain)
         ratio = median(after[k] / before[k] for before, after in zip(fast, plain, strict=True))
         rows.append(f"| {name} | {slow:.2f} | {quick:.2f} | {ratio:.1f} |")
     return [
-        f"`python -m bench kernels`: CPU ms of {records} PTB-XL records of 500 Hz, stage by stage, with the kernels in",
+        f"`python -m bench kernels`: ms of {records} PTB-XL records of 500 Hz, stage by stage, with the kernels in",
         f"C and with their numpy twins in turns; medians of {ROUNDS} rounds.",
         "",
         "| stage | numpy | kernels | times |",
@@ -119,16 +96,15 @@ def told(fast: list[list[float]], plain: list[list[float]], records: int, both: 
 
 
 def main() -> None:
-    every = sorted(PTBXL.rglob("*.hea"))
-    headers = sorted((PTBXL / "records500").rglob("*.hea"))[:RECORDS]
-    if not native.compiled or not headers:
+    every, records = sorted(core.PTBXL.rglob("*.hea")), core.wfdb_records(RECORDS)
+    if not native.compiled or not records:
         print("needs compiled kernels (python -m ecg.native) and PTB-XL unpacked in .cache/ptbxl")
         return
     memory.keep_freed()
-    records = [{path.name: path.read_bytes() for path in (each, each.with_suffix(".dat"))} for each in headers]
     predictor = Predictor.load(model_path())
-    stages(records, predictor, compiled=True)
-    rounds = [[stages(records, predictor, compiled) for compiled in (True, False)] for _ in range(ROUNDS)]
+    steps = predictor.contract.preprocessing
+    stages(records, steps, compiled=True)
+    rounds = [[stages(records, steps, compiled) for compiled in (True, False)] for _ in range(ROUNDS)]
     both = agreement(every, predictor)
     lines = told([fast for fast, _ in rounds], [plain for _, plain in rounds], len(records), both)
     _document.keep("kernels", {"rounds": rounds, "agreement": asdict(both), "told": lines})

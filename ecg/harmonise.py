@@ -183,18 +183,10 @@ def _empty_run(samples_mv: Samples) -> int:
     return samples_mv.shape[1] if empty.all() else int(np.argmin(empty))
 
 
-def _farthest(samples_mv: Samples) -> float:
-    """From zero, of all samples that are there."""
-    if native.compiled:
-        lowest, highest = native.range_of(samples_mv)
-    else:
-        lowest, highest = float(np.fmin.reduce(samples_mv, axis=None)), float(np.fmax.reduce(samples_mv, axis=None))
-    return max(highest, -lowest)
-
-
 def _require_plausible_unit(samples_mv: Samples, rate_hz: float, declared: Unit) -> None:
     """Refuses amplitudes that no heart makes in the declared unit but an ordinary one makes in another."""
-    farthest = _farthest(samples_mv)
+    highest, lowest = np.fmax.reduce(samples_mv, axis=None), np.fmin.reduce(samples_mv, axis=None)
+    farthest = max(float(highest), -float(lowest))
     if farthest > _BEYOND_ANY_MV:
         raise UnitsUnknown(f"samples of up to {farthest:.3g} mV as {declared.value}", declared=declared.value)
     thinned = samples_mv[:, :: max(1, int(rate_hz / _SPAN_RATE_HZ))]

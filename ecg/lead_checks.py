@@ -186,12 +186,12 @@ class Together:
 
 
 def together(signal_mv: Samples) -> Together:
-    count = -(-signal_mv.shape[1] // _COARSE)
+    coarse = signal_mv[:, ::_COARSE].astype(np.float64)
+    total, count = coarse.sum(axis=1), coarse.shape[1]
     if native.compiled:
-        products, total = native.together(signal_mv, _COARSE)
+        products = native.products(coarse, np.array([[0, count]]))[0]
     else:
-        coarse = signal_mv[:, ::_COARSE].astype(np.float64)
-        products, total = np.einsum("it,jt->ij", coarse, coarse), coarse.sum(axis=1)
+        products = np.einsum("it,jt->ij", coarse, coarse)
     return Together(products, products - total[:, None] * total / count)
 
 

@@ -10,6 +10,7 @@ that unlike machines of one cluster agree in the last digits too.
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -31,6 +32,7 @@ Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 
+@functools.cache
 def digest() -> str:
     """What a library must have been made of to be used: one of older sources would read its arguments wrongly."""
     return hashlib.sha256(b"".join(each.read_bytes() for each in SOURCES)).hexdigest()
@@ -95,13 +97,11 @@ _bursts: Final = _kernel("bursts", "pnnpnfdnnddnp", ctypes.c_int64)
 _align: Final = _kernel("align", "pnpnnnfnppp", ctypes.c_int)
 _median_beat: Final = _kernel("median_beat", "pnnpnnnp")
 _all_known: Final = _kernel("all_known", "pn", ctypes.c_int)
-_range: Final = _kernel("range", "pnp")
 _resample: Final = _kernel("resample", "pnnpnnnnnp", ctypes.c_int)
 _bands: Final = _kernel("bands", "pnnnpnppppnp", ctypes.c_int)
 _lead_facts: Final = _kernel("lead_facts", "pnnnnpnp")
 _roughness: Final = _kernel("roughness", "pnnnp", ctypes.c_int)
 _height: Final = _kernel("height", "pnnp")
-_together: Final = _kernel("together", "pnnnpp", ctypes.c_int)
 _peakedness: Final = _kernel("peakedness", "pnnpnn", ctypes.c_double)
 _likeness: Final = _kernel("likeness", "pnnpnnnpnnp")
 _steep: Final = _kernel("steep", "pnnnfpp", ctypes.c_int64)
@@ -181,14 +181,6 @@ def all_known(samples: Floats) -> bool:
     return bool(_all_known(_at(samples), samples.size))
 
 
-def range_of(samples: Floats) -> tuple[float, float]:
-    """The lowest and the highest, leaving out what is no number; infinite and the wrong way round where nothing is."""
-    samples, ends = _laid(samples), np.empty(2, np.float32)
-    _range(_at(samples), samples.size, _at(ends))
-    lowest, highest = ends.tolist()
-    return lowest, highest
-
-
 def resample(samples: Floats, phases: Floats, up: int, down: int, half: int, n_out: int) -> Floats:
     samples, resampled = _laid(samples), np.empty((samples.shape[0], n_out), np.float32)
     taps = phases.shape[1]
@@ -228,13 +220,6 @@ def height(samples: Floats) -> Floats:
     samples, farthest = _laid(samples), np.empty(samples.shape[0], np.float32)
     _height(_at(samples), *samples.shape, _at(farthest))
     return farthest
-
-
-def together(samples: Floats, step: int) -> tuple[Doubles, Doubles]:
-    """Of every so many samples: sums of products of two leads, and sums of each."""
-    samples, products, totals = _laid(samples), np.empty((len(samples), len(samples))), np.empty(len(samples))
-    _require_memory(_together(_at(samples), *samples.shape, step, _at(products), _at(totals)))
-    return products, totals
 
 
 def peakedness(samples: Floats, r_samples: Indices, half: int) -> float:

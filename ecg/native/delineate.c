@@ -67,18 +67,6 @@ INLINE int64_t highest_of(const float *values, int64_t first, int64_t last)
     return highest;
 }
 
-/* The median of the lowest third, quarter, ... of the values. */
-INLINE float quiet_of(const float *values, int64_t count, int64_t parts, float *spare)
-{
-    int64_t few = larger(1, count / parts);
-    float ends[2];
-    for (int upper = 0; upper < 2; upper++) {
-        memcpy(spare, values, sizeof(float) * (size_t)count);
-        ends[upper] = ecg_ranked(spare, count, (few - 1 + upper) / 2);
-    }
-    return few % 2 ? ends[0] : (ends[0] + ends[1]) / 2;
-}
-
 INLINE int any_over(const float *speed, int64_t first, int64_t last, float limit)
 {
     for (int64_t t = first; t < last; t++)
@@ -119,7 +107,7 @@ INLINE Span qrs_of(const Beat *beat)
     int64_t near = samples_of(by->qrs_near, beat->rate);
     speed_of(beat->leads, beat->n, samples_of(by->qrs_slope, beat->rate), beat->speed);
     int64_t first = larger(0, beat->r - 200 * near / 60), last = larger(1, beat->r - near / 3);
-    double quiet = quiet_of(beat->speed + first, last - first, 3, beat->spare);
+    double quiet = ecg_middle(beat->speed + first, last - first, larger(1, (last - first) / 3), beat->spare);
     int64_t from = larger(0, beat->r - near), to = smaller(beat->n, beat->r + near);
     double peak = beat->speed[highest_of(beat->speed, from, to)];
     for (int share = 0; share < SHARES; share++) {
@@ -217,7 +205,7 @@ INLINE Span p_of(const Beat *beat, Span qrs, int64_t last_t, double faintest)
         between_ends(beat->calm + lead * n + start, end - start, larger(2, samples_of(by->p_edge, rate)));
     height_of(beat->calm, n, start, end, beat->height);
     int64_t peak = highest_of(beat->height, start, end);
-    double noise = quiet_of(beat->height + start, end - start, 4, beat->spare);
+    double noise = ecg_middle(beat->height + start, end - start, larger(1, (end - start) / 4), beat->spare);
     if (beat->height[peak] < fmax(faintest, by->p_above_noise * noise))
         return NONE;
     int64_t near = samples_of(by->p_near, rate), hold = samples_of(by->p_hold, rate);

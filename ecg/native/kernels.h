@@ -30,6 +30,9 @@ INLINE int64_t clipped_to(int64_t value, int64_t low, int64_t high)
 /* The value that would stand at `rank`, below `n`, if they were sorted; `values` are used up. */
 float ecg_ranked(float *values, int64_t n, int64_t rank);
 
+/* The median of the lowest `few` of `n` values, which are kept; `spare` has room for all. */
+float ecg_middle(const float *values, int64_t n, int64_t few, float *spare);
+
 /* So many neighbours fit one of the processor's vectors, and are reckoned with as one value. */
 #if defined(__AVX512F__)
 #define LANES 16
@@ -45,6 +48,14 @@ INLINE Lanes lanes_at(const float *values)
     Lanes loaded;
     memcpy(&loaded, values, sizeof loaded);
     return loaded;
+}
+
+INLINE float product_of(const float *a, const float *b, int64_t n)
+{
+    float sum = 0;
+    for (int64_t t = 0; t < n; t++)
+        sum += a[t] * b[t];
+    return sum;
 }
 
 /* The lowest and the highest of them, leaving out what is no number: in lanes, since vectors compare one by one what a

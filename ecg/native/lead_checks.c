@@ -44,14 +44,6 @@ INLINE double span_of_averages(const float *lead, int64_t n, int64_t second)
     return n < second ? 0 : highest - lowest;
 }
 
-INLINE double product_of(const float *a, const float *b, int64_t n)
-{
-    float sum = 0;
-    for (int64_t t = 0; t < n; t++)
-        sum += a[t] * b[t];
-    return sum;
-}
-
 /* The strongest of the frequencies whose cosine and sine are given, by its amplitude. */
 INLINE double strongest(const float *lead, int64_t n, const float *waves, int64_t frequencies)
 {
@@ -105,29 +97,6 @@ KERNEL void ecg_height(const float *samples, int64_t leads, int64_t n, float *fa
         extremes(samples + row * n, n, &lowest, &highest);
         farthest[row] = highest > -lowest ? highest : -lowest;
     }
-}
-
-/* Of every `step`th sample: `products` (leads, leads) of each lead with each other, and `totals` (leads). */
-KERNEL int ecg_together(const float *samples, int64_t leads, int64_t n, int64_t step, double *products, double *totals)
-{
-    int64_t count = (n + step - 1) / step;
-    double *coarse = malloc(sizeof(double) * (size_t)(leads * count));
-    if (!coarse)
-        return NO_MEMORY;
-    for (int64_t row = 0; row < leads; row++) {
-        totals[row] = 0;
-        for (int64_t k = 0; k < count; k++)
-            totals[row] += coarse[row * count + k] = samples[row * n + k * step];
-    }
-    for (int64_t i = 0; i < leads; i++)
-        for (int64_t j = i; j < leads; j++) {
-            double sum = 0;
-            for (int64_t k = 0; k < count; k++)
-                sum += coarse[i * count + k] * coarse[j * count + k];
-            products[i * leads + j] = products[j * leads + i] = sum;
-        }
-    free(coarse);
-    return DONE;
 }
 
 /* Mean change over every two samples, all leads together, near the beats at `r` over that everywhere. */
@@ -235,10 +204,4 @@ KERNEL double ecg_limb_residual(const float *samples, int64_t n)
     for (int law = 0; law < 4; law++)
         worst = fmax(worst, law_square[law] - law_sum[law] * law_sum[law] / (double)n);
     return yardstick > 0 ? worst / yardstick : 0;
-}
-
-/* The lowest and the highest of all values, leaving out what is no number. */
-KERNEL void ecg_range(const float *values, int64_t n, float *ends)
-{
-    extremes(values, n, &ends[0], &ends[1]);
 }

@@ -101,16 +101,6 @@ INLINE int64_t peaks_apart(
     return kept;
 }
 
-INLINE float middle_of(const float *values, float *spare, int64_t n)
-{
-    float ends[2];
-    for (int upper = 0; upper < 2; upper++) {
-        memcpy(spare, values, sizeof(float) * (size_t)n);
-        ends[upper] = ecg_ranked(spare, n, (n - 1 + upper) / 2);
-    }
-    return n % 2 ? ends[0] : (ends[0] + ends[1]) / 2;
-}
-
 /* Of the bursts those that are not soon after another and far less steep than it, as T waves are. */
 INLINE int64_t without_t_waves(
     const float *power, int64_t n, int64_t *bursts, int64_t count, int64_t first, int64_t last, double soon, double less)
@@ -157,10 +147,10 @@ KERNEL int64_t ecg_bursts(
     int64_t count = peaks_apart(envelope, n, distance, faintest, tops, (char *)(spare + n), bursts);
     int64_t kept = 0, larger = (count + 1) / 2;
     if (count) {
-        double quiet = middle_of(envelope, spare, n);
+        double quiet = ecg_middle(envelope, n, n, spare);
         for (int64_t each = 0; each < larger; each++) /* they are still in the order of their heights */
             heights[each] = envelope[bursts[each]];
-        float threshold = (float)(quiet + above * (middle_of(heights, spare, larger) - quiet));
+        float threshold = (float)(quiet + above * (ecg_middle(heights, larger, larger, spare) - quiet));
         while (kept < count && envelope[bursts[kept]] > threshold)
             kept++;
         qsort(bursts, (size_t)kept, sizeof(int64_t), by_place);
@@ -203,11 +193,8 @@ INLINE void look_around(const float *samples, int64_t n, int64_t first, int64_t 
 INLINE float along(const Windows *windows, int64_t beat, int64_t lag, const float *typical)
 {
     float product = 0;
-    for (int lead = 0; lead < INDEPENDENT; lead++) {
-        const float *window = window_of(windows, beat, lag, lead), *own = typical + lead * windows->width;
-        for (int64_t t = 0; t < windows->width; t++)
-            product += window[t] * own[t];
-    }
+    for (int lead = 0; lead < INDEPENDENT; lead++)
+        product += product_of(window_of(windows, beat, lag, lead), typical + lead * windows->width, windows->width);
     return product;
 }
 
@@ -237,12 +224,8 @@ INLINE void typical_of(
                 unit[beat * size + lead * windows->width + t] = window[t] * scale;
         }
     for (int64_t i = 0; i < count; i++)
-        for (int64_t j = i; j < count; j++) {
-            float product = 0;
-            for (int64_t k = 0; k < size; k++)
-                product += unit[i * size + k] * unit[j * size + k];
-            products[i * count + j] = products[j * count + i] = product;
-        }
+        for (int64_t j = i; j < count; j++)
+            products[i * count + j] = products[j * count + i] = product_of(unit + i * size, unit + j * size, size);
     for (int64_t i = 0; i < count; i++) {
         float like = 0, sum = 0;
         for (int64_t j = 0; j < count; j++) {
@@ -253,17 +236,14 @@ INLINE void typical_of(
             most = like + sum / (float)count, centre = i;
     }
     int is_group = products[centre * count + centre] >= alike;
-    float length = 0;
     memset(typical, 0, sizeof(float) * (size_t)size);
     for (int64_t beat = 0; beat < count; beat++)
         if (is_group ? products[centre * count + beat] >= alike : beat == centre)
             for (int64_t k = 0; k < size; k++)
                 typical[k] += unit[beat * size + k];
+    float scale = 1 / fmaxf(sqrtf(product_of(typical, typical, size)), 1e-9f);
     for (int64_t k = 0; k < size; k++)
-        length += typical[k] * typical[k];
-    length = 1 / fmaxf(sqrtf(length), 1e-9f);
-    for (int64_t k = 0; k < size; k++)
-        typical[k] *= length;
+        typical[k] *= scale;
 }
 
 /* For each peak the lag (0 to 2 lag) of its best fit, how well it fits, and the typical beat (8, 2 reach + 1). */
@@ -286,8 +266,7 @@ KERNEL int ecg_align(
             float power = 0;
             for (int lead = 0; lead < INDEPENDENT; lead++) {
                 const float *window = window_of(&windows, beat, each, lead);
-                for (int64_t t = 0; t < windows.width; t++)
-                    power += window[t] * window[t];
+                power += product_of(window, window, windows.width);
             }
             scale[beat * windows.lags + each] = 1 / fmaxf(sqrtf(power), 1e-9f);
         }

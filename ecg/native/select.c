@@ -45,3 +45,20 @@ float ecg_ranked(float *values, int64_t n, int64_t rank)
     }
     return ranked_of_few(values, n, rank);
 }
+
+float ecg_middle(const float *values, int64_t n, int64_t few, float *spare)
+{
+    int64_t below = 0;
+    memcpy(spare, values, sizeof(float) * (size_t)n);
+    float upper = ecg_ranked(spare, n, few / 2), lower = -INFINITY;
+    if (few % 2)
+        return upper;
+    /* The other middle value is the highest below the upper one, unless that is there more than once. */
+    for (int64_t k = 0; k < n; k++)
+        below += values[k] < upper;
+    if (below < few / 2)
+        return upper;
+    for (int64_t k = 0; k < n; k++)
+        lower = values[k] < upper && values[k] > lower ? values[k] : lower;
+    return (lower + upper) / 2;
+}

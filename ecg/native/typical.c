@@ -1,29 +1,6 @@
 /* What is read off the median beat in ecg/reversal.py, ecg/left_limbs.py and ecg/tempo.py, told and done there in numpy. */
 #include "kernels.h"
 
-/* Of every `step`th value; the upper of the two middle ones where their number is even. */
-INLINE float upper_middle(const float *values, int64_t n, int64_t step, float *spare)
-{
-    int64_t count = (n + step - 1) / step;
-    for (int64_t k = 0; k < count; k++)
-        spare[k] = values[k * step];
-    return ecg_ranked(spare, count, count / 2);
-}
-
-/* The other of the two middle values: the highest below the upper one, unless that is there more than once. */
-INLINE float lower_middle(const float *values, int64_t n, float upper)
-{
-    int64_t below = 0;
-    float highest = -INFINITY;
-    for (int64_t t = 0; t < n; t++)
-        below += values[t] < upper;
-    if (below < n / 2)
-        return upper;
-    for (int64_t t = 0; t < n; t++)
-        highest = values[t] < upper && values[t] > highest ? values[t] : highest;
-    return highest;
-}
-
 /* `level` (leads, n): each lead about its own median. */
 KERNEL int ecg_levelled(const float *beat, int64_t leads, int64_t n, float *level)
 {
@@ -32,9 +9,7 @@ KERNEL int ecg_levelled(const float *beat, int64_t leads, int64_t n, float *leve
         return NO_MEMORY;
     for (int64_t row = 0; row < leads; row++) {
         const float *lead = beat + row * n;
-        float middle = upper_middle(lead, n, 1, spare);
-        if (n % 2 == 0)
-            middle = (lower_middle(lead, n, middle) + middle) / 2;
+        float middle = ecg_middle(lead, n, n, spare);
         for (int64_t t = 0; t < n; t++)
             level[row * n + t] = lead[t] - middle;
     }
@@ -98,18 +73,21 @@ KERNEL double ecg_slope_width(const float *beat, int64_t leads, int64_t n, int64
  * steps from `first`; -1 where there are none. */
 KERNEL double ecg_centre(const float *beat, int64_t leads, int64_t n, int64_t step, int64_t first, int64_t last)
 {
-    float *spare = malloc(sizeof(float) * (size_t)n);
+    int64_t count = (n + step - 1) / step;
+    float *thinned = malloc(sizeof(float) * (size_t)count);
     double total = 0, along = 0;
-    if (!spare)
+    if (!thinned)
         return NAN;
     for (int64_t row = 0; row < leads; row++) {
         const float *lead = beat + row * n;
-        float level = upper_middle(lead, n, step, spare);
+        for (int64_t k = 0; k < count; k++)
+            thinned[k] = lead[k * step];
+        float level = ecg_ranked(thinned, count, count / 2);
         for (int64_t k = first; k < last; k++) {
             float above = lead[k * step] - level;
             total += above * above, along += above * above * (double)(k - first);
         }
     }
-    free(spare);
+    free(thinned);
     return total > 0 ? along / total : -1;
 }
