@@ -186,12 +186,13 @@ class Together:
 
 
 def together(signal_mv: Samples) -> Together:
-    coarse = signal_mv[:, ::_COARSE].astype(np.float64)
-    total, count = coarse.sum(axis=1), coarse.shape[1]
+    coarse = signal_mv[:, ::_COARSE]
+    total, count = coarse.sum(axis=1, dtype=np.float64), coarse.shape[1]
     if native.compiled:
         products = native.products(coarse, np.array([[0, count]]))[0]
     else:
-        products = np.einsum("it,jt->ij", coarse, coarse)
+        wide = coarse.astype(np.float64)
+        products = np.einsum("it,jt->ij", wide, wide)
     return Together(products, products - total[:, None] * total / count)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,12 +45,9 @@ class Watch(Stopwatch):
 
     abandoned: threading.Event = field(default_factory=threading.Event)
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def require_wanted(self, name: str) -> None:
         if self.abandoned.is_set():
             raise ClientClosed(f"given up before the stage {name}")
-        with Stopwatch.stage(self, name):
-            yield
 
 
 def judge(upload: Upload, sha256: str, options: Options, model: Model, abandoned: threading.Event) -> Answered:

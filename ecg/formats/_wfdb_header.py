@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from ecg.errors import Malformed, Unsafe
 from ecg.recording import Sex, Unit
@@ -25,11 +25,10 @@ _RATE: Final = re.compile(r"([0-9.]+(?:[eE][-+]?\d+)?)(?:/[^\s(]+(?:\([^)\s]*\))
 _AGE: Final = re.compile(r"^<?age>?\s*[:=]\s*(\d{1,3}(?:\.\d+)?)\b", re.IGNORECASE)
 _SEX: Final = re.compile(r"^<?(?:sex|gender)>?\s*[:=]\s*(female|male|f|m)\b", re.IGNORECASE)
 _AGE_SEX: Final = re.compile(r"^(\d{1,3})\s+([MF])\b")
-_OUTSIDE: Final = ("/", "\\", ":")
+_PLAIN: Final = re.compile(r"(?!-|\.{1,2}$)[^/\\:]*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """One signal line. `gain` 0 stands for an uncalibrated signal; `checksum` None for one that is not stated."""
 
     file_name: str
@@ -203,7 +202,7 @@ def _time(fields: list[str]) -> datetime | None:
 
 def _require_plain(name: str) -> None:
     """A name is a label among the given files, never a path or an address."""
-    if any(mark in name for mark in _OUTSIDE) or name in (".", "..") or name.startswith("-"):
+    if not _PLAIN.fullmatch(name):
         raise Unsafe("the WFDB header names a file outside the record")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
@@ -151,13 +152,10 @@ def require_checksums(counts: Counts, signals: Sequence[Signal]) -> None:
     stated = [signal.checksum for signal in signals]
     if any(each is None for each in stated) or not any(stated):
         return
-    columns = _column_sums(counts)
-    start = 0
-    for signal in signals:
-        stop = start + signal.samples_per_frame
-        if int(columns[start:stop].sum()) & 0xFFFF != signal.checksum:
-            raise Malformed("the samples do not add up to the header's checksum", where=_WHERE)
-        start = stop
+    starts = [0, *accumulate(signal.samples_per_frame for signal in signals[:-1])]
+    sums = np.add.reduceat(_column_sums(counts), starts) & 0xFFFF
+    if sums.tolist() != stated:
+        raise Malformed("the samples do not add up to the header's checksum", where=_WHERE)
 
 
 def _column_sums(counts: Counts) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ from service.refusals import StoreUnavailable
 
 _MOST_ROWS_A_COMMIT: Final = 64
 # A commit costs as much for one row as for many, so where many requests are under way a row waits this long for others.
-_COMPANY_S: Final = 0.025
+_COMPANY_S: Final = 0.08
 _ENOUGH_ROWS: Final = 16
 
 
