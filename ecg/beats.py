@@ -101,9 +101,9 @@ def find(twelve: TwelveLead) -> Beats:
     if not peaks.size:
         return Beats(signal_mv, peaks, (), np.zeros(0, dtype=np.float32), None)
     aligned = rpeaks.align(signal_mv, peaks, RATE_HZ, lag_s=_FINE_LAG_S)
-    r_samples = np.clip(aligned.at + _r_offset(aligned.typical), 0, signal_mv.shape[1] - 1)
+    r_samples = np.minimum(np.maximum(aligned.at + _r_offset(aligned.typical), 0), signal_mv.shape[1] - 1)
     # Two peaks that the end of the recording pushes onto one sample are one beat.
-    apart = np.diff(r_samples, prepend=-1) > 0
+    apart = np.concatenate([[True], r_samples[1:] > r_samples[:-1]])
     r_samples, correlation = r_samples[apart], aligned.correlation[apart]
     kinds = _kinds(r_samples, correlation)
     median_mv = median_beat(signal_mv, _normal(r_samples, kinds))

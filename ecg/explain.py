@@ -69,10 +69,11 @@ def maps(
     facts = contract.explanation
     chosen = kind or facts.default
     lead, temporal = _of_kind(raw, chosen, lead_mask)
+    shares = _summing_to_one(np.concatenate([lead[None], raw.cross_lead], dtype=np.float64))
     return Attention(
         kind=chosen,
-        lead_weights=_summing_to_one(lead[None])[0],
-        cross_lead=_summing_to_one(np.asarray(raw.cross_lead, dtype=np.float64)),
+        lead_weights=shares[0],
+        cross_lead=shares[1:],
         activation=_zero_to_one(temporal),
         time_base=TimeBase.BEAT if contract.input.view is View.MEDIAN_BEAT else TimeBase.RECORDING,
         start_ms=place.start_ms + facts.token_start_ms,

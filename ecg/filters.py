@@ -234,12 +234,16 @@ def _fade(pad: int) -> Gain:
     return _readonly(np.sin(np.pi / 2 * (np.arange(pad) + 0.5) / max(pad, 1)) ** 2)
 
 
+@lru_cache(maxsize=32)
+def _ratio(from_hz: float, to_hz: float) -> tuple[int, int]:
+    return Fraction(to_hz / from_hz).limit_denominator(1_000).as_integer_ratio()
+
+
 def resample(samples: Samples, from_hz: float, to_hz: float) -> Samples:
     """Polyphase resampling (Kaiser-windowed sinc); the first sample keeps its time. Unchanged when the rates agree."""
-    ratio = Fraction(to_hz / from_hz).limit_denominator(1_000)
-    if ratio == 1:
+    up, down = _ratio(from_hz, to_hz)
+    if up == down:
         return samples
-    up, down = ratio.numerator, ratio.denominator
     phases, half = _phases(up, down)
     n_out = -(-samples.shape[-1] * up // down)
     if native.compiled and samples.ndim == 2:

@@ -11,6 +11,7 @@ _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
 _KEPT_BYTES: Final = 256 * 2**20
 _LARGEST_MMAP_THRESHOLD: Final = 32 * 2**20
+_YOUNG_OBJECTS: Final = 20_000
 
 
 def keep_freed() -> None:
@@ -25,6 +26,10 @@ def keep_freed() -> None:
 
 
 def settle() -> None:
-    """What is there once the service has started stays: the collector need not look through it again and again."""
+    """What is there once the service has started stays: the collector need not look through it again and again.
+
+    Nor need it look so often: a request makes some thousand objects, of which hardly any refer to each other in rings.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
