@@ -43,18 +43,18 @@ class Network:
     taps: Array
     biases: Array
     weights: Array
-    _both: tuple[Array, Array, Array] = field(init=False)
+    both: tuple[Array, Array, Array] = field(init=False)
 
     def __post_init__(self) -> None:
         """The layer as it meets the other order, and as it meets the one that is there, whose answer is taken off."""
         leads = self.taps.reshape(len(self.taps), len(INDEPENDENT), -1)
         taps = np.concatenate([leads[:, OTHER_ORDER, :], leads]).reshape(2 * len(self.taps), -1)
         both = taps, np.concatenate([self.biases] * 2), np.concatenate([self.weights, -self.weights])
-        object.__setattr__(self, "_both", both)
+        object.__setattr__(self, "both", both)
 
     def exchanged(self, forms: Array) -> Array:
         """(n, leads, averages) -> how much likelier each is with I and II in the other order, as a logit."""
-        taps, biases, weights = self._both
+        taps, biases, weights = self.both
         units = np.einsum("ni,ui->nu", forms.reshape(len(forms), -1), taps) + biases
         likelier: Array = np.einsum("nu,u->n", np.maximum(units, 0), weights)
         return likelier
@@ -76,9 +76,16 @@ def stored() -> Known:
 
 def suspicion(median_mv: Samples) -> bool | None:
     """None where the leads are as they should be; else whether they surely are not."""
-    known = stored()
-    score = float(known.network.exchanged(form(median_mv)[None])[0])
+    known, score = stored(), likelier(median_mv)
     return score > known.sure_from if score > known.suspect_from else None
+
+
+def likelier(median_mv: Samples) -> float:
+    """By how much the beat is likelier with I and II in the other order, as a logit."""
+    network = stored().network
+    if native.compiled:
+        return native.left_limbs(median_mv, _FIRST, _STEPS, _SILENT.start, _COUNTS, _SMALLEST_MV, *network.both)
+    return float(network.exchanged(form(median_mv)[None])[0])
 
 
 def form(median_mv: Samples) -> Array:
@@ -86,7 +93,7 @@ def form(median_mv: Samples) -> Array:
 
     So a tall heart is no other than a small one, and a wave that is hardly there says hardly anything.
     """
-    above = native.averages(median_mv, _FIRST, _STEPS, _SILENT.start) if native.compiled else _averages(median_mv)
+    above = _averages(median_mv)
     power = np.add.reduceat(np.einsum("lk,lk->k", above, above), _WAVE_STARTS) / (len(INDEPENDENT_ROWS) * _COUNTS)
     return np.asarray(above / np.repeat(np.sqrt(power) + _SMALLEST_MV, _COUNTS), dtype=np.float32)
 

@@ -87,6 +87,16 @@ class _Known:
     swap_suspect_from: float
     silent_suspect_below: float
     silent_sure_below: float
+    packed: Array  # the same for the kernel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Likely:
+    """`silence` of lead II, the score of each limb reversal, the gain of each precordial swap."""
+
+    silence: float
+    limbs: Array
+    swaps: Array
 
 
 @cache
@@ -101,15 +111,27 @@ def _known() -> _Known:
     limbs = _Limbs(tuple(limb), sums, weights, offset, suspect_from, sure_from)
     swaps = trial_precisions({wave: np.array(each) for wave, each in stored["precision"].items()})
     silent = stored["silent_ii"]
-    return _Known(limbs, swaps, stored["swap_suspect_from"], silent["suspect_below"], silent["sure_below"])
+    parts = (_SPANS, sums, weights, offset, swaps, _WAVE_WEIGHTS)
+    packed = np.concatenate([np.ravel(each) for each in parts], dtype=np.float64)
+    return _Known(limbs, swaps, stored["swap_suspect_from"], silent["suspect_below"], silent["sure_below"], packed)
 
 
 def suspicions(median_mv: Samples) -> tuple[Suspicion, ...]:
     """The likeliest limb reversal and the likeliest precordial swap, where either is likelier than chance allows."""
-    known, beat = _known(), levelled(median_mv)
+    known = _known()
+    likely = _likely(median_mv, known)
+    limbs = _arm_on_leg(likely.silence, known) or _limb(likely.limbs, known) or _left_limbs(median_mv)
+    return tuple(each for each in (limbs, _swap(likely.swaps, known)) if each)
+
+
+def _likely(median_mv: Samples, known: _Known) -> _Likely:
+    if native.compiled:
+        return _Likely(*native.reversals(median_mv, known.packed))
+    beat = levelled(median_mv)
     products = products_of(beat[INDEPENDENT_ROWS, :])
-    limbs = _arm_on_leg(beat, known) or _limb(beat, products, known) or _left_limbs(median_mv)
-    return tuple(each for each in (limbs, _swap(products, known)) if each)
+    evidence = _evidence(products, _upright(beat[:2]), known.limbs.sums)
+    score = np.einsum("pe,pe->p", evidence, known.limbs.weights) + known.limbs.offset
+    return _Likely(silence_of_ii(beat), score, swap_gains(products, known.swaps))
 
 
 def levelled(median_mv: Samples) -> Samples:
@@ -136,18 +158,15 @@ def silence_of_ii(beat: Samples) -> float:
     return float(heights[0]) / max(median(heights[1:]), 1e-9)
 
 
-def _arm_on_leg(beat: Samples, known: _Known) -> Suspicion | None:
+def _arm_on_leg(silence: float, known: _Known) -> Suspicion | None:
     """The right arm's electrode on the right leg: lead II lies between two legs, where next to nothing happens."""
-    silence = silence_of_ii(beat)
     if silence >= known.silent_suspect_below:
         return None
     return Suspicion(_ARM_ON_LEG, limb=True, sure=silence < known.silent_sure_below)
 
 
-def _limb(beat: Samples, products: Array, known: _Known) -> Suspicion | None:
+def _limb(score: Array, known: _Known) -> Suspicion | None:
     limbs = known.limbs
-    evidence = _evidence(products, _upright(beat[:2]), limbs.sums)
-    score = np.einsum("pe,pe->p", evidence, limbs.weights) + limbs.offset
     best = int((score - limbs.suspect_from).argmax())
     if score[best] <= limbs.suspect_from[best]:
         return None
@@ -204,8 +223,7 @@ def _evidence(products: Array, upright: list[float], weights: Array) -> Array:
     return evidence
 
 
-def _swap(products: Array, known: _Known) -> Suspicion | None:
-    gains = swap_gains(products, known.swaps)
+def _swap(gains: Array, known: _Known) -> Suspicion | None:
     best = int(gains.argmax())
     return Suspicion(_SWAP_NAMES[best], limb=False, sure=False) if gains[best] > known.swap_suspect_from else None
 

@@ -108,7 +108,8 @@ _steep: Final = _kernel("steep", "pnnnfpp", ctypes.c_int64)
 _limb_residual: Final = _kernel("limb_residual", "pn", ctypes.c_double)
 _levelled: Final = _kernel("levelled", "pnnp", ctypes.c_int)
 _products: Final = _kernel("products", "pnnpnp")
-_averages: Final = _kernel("averages", "pnnpnnp")
+_reversals: Final = _kernel("reversals", "pnpp", ctypes.c_int)
+_left_limbs: Final = _kernel("left_limbs", "pnnpnnpdpppn", ctypes.c_double)
 _slope_width: Final = _kernel("slope_width", "pnnnn", ctypes.c_double)
 _centre: Final = _kernel("centre", "pnnnnn", ctypes.c_double)
 _delineate: Final = _kernel("delineate", "pnndddpp", ctypes.c_int)
@@ -267,11 +268,25 @@ def products(beat: Floats, spans: Indices) -> Doubles:
     return summed
 
 
-def averages(beat: Floats, first: int, widths: Indices, silent: int) -> Floats:
-    """Of all twelve leads: those of the independent ones."""
-    beat, found = _laid(beat), np.empty((8, widths.size), np.float32)
-    _averages(_at(beat), beat.shape[1], first, _at(widths), widths.size, silent, _at(found))
-    return found
+def reversals(beat: Floats, constants: Doubles) -> tuple[float, Doubles, Doubles]:
+    """Of all twelve leads: the silence of II, the scores of two limb reversals, the gains of fifteen swaps."""
+    beat, likely = _laid(beat), np.empty(18)
+    _require_memory(_reversals(_at(beat), beat.shape[1], _at(constants), _at(likely)))
+    return float(likely[0]), likely[1:3], likely[3:]
+
+
+def left_limbs(
+    beat: Floats, first: int, widths: Indices, silent: int, counts: Indices, smallest: float,
+    taps: Floats, biases: Floats, weights: Floats,
+) -> float:  # fmt: skip
+    """Of all twelve leads; every array as it lies."""
+    beat = _laid(beat)
+    return _number(
+        _left_limbs(
+            _at(beat), beat.shape[1], first, _at(widths), widths.size, silent, _at(counts), smallest,
+            _at(taps), _at(biases), _at(weights), biases.size,
+        )
+    )  # fmt: skip
 
 
 def slope_width(beat: Floats, first: int, last: int) -> float:

@@ -50,6 +50,13 @@ INLINE Lanes lanes_at(const float *values)
     return loaded;
 }
 
+/* (leads, n) of each lead about its own median. */
+int ecg_levelled(const float *beat, int64_t leads, int64_t n, float *level);
+
+/* (waves, leads, leads): sums of products of two leads, from and to the samples of each wave. */
+void ecg_products(
+    const float *beat, int64_t leads, int64_t n, const int64_t *spans, int64_t waves, double *products);
+
 INLINE float product_of(const float *a, const float *b, int64_t n)
 {
     float sum = 0;

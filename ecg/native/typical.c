@@ -1,4 +1,4 @@
-/* What is read off the median beat in ecg/reversal.py, ecg/left_limbs.py and ecg/tempo.py, told and done there in numpy. */
+/* What is read off the median beat in ecg/reversal.py and ecg/tempo.py, told and done there in numpy. */
 #include "kernels.h"
 
 /* `level` (leads, n): each lead about its own median. */
@@ -30,27 +30,6 @@ KERNEL void ecg_products(
                     sum += (double)a[t] * (double)b[t];
                 own[i * leads + j] = own[j * leads + i] = sum;
             }
-}
-
-/* `averages` (8, steps): of the independent leads over steps of those widths, from `first` on, about their mean over the
- * `silent` two steps that begin there. */
-KERNEL void ecg_averages(
-    const float *beat, int64_t n, int64_t first, const int64_t *widths, int64_t steps, int64_t silent, float *averages)
-{
-    for (int lead = 0; lead < INDEPENDENT; lead++, averages += steps) {
-        const float *own = LEAD(beat, n, INDEPENDENT_ROWS[lead]) + first;
-        float level = 0;
-        for (int64_t step = 0; step < steps; own += widths[step++]) {
-            float sum = 0;
-            for (int64_t t = 0; t < widths[step]; t++)
-                sum += own[t];
-            averages[step] = sum / (float)widths[step];
-            if (step == silent || step == silent + 1)
-                level += sum / (float)(widths[silent] + widths[silent + 1]);
-        }
-        for (int64_t step = 0; step < steps; step++)
-            averages[step] -= level;
-    }
 }
 
 /* Spread in samples of the squared slope between two samples, all leads together. */

@@ -170,16 +170,24 @@ def test_a_long_recording_takes_no_more_than_its_length() -> None:
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 999), kind=st.sampled_from(["noise", "steps", "spikes", "still"]))
 def test_what_is_read_off_a_median_beat_is_the_same(seed: int, kind: str) -> None:
-    """Levels, products, averages, slope and centre of arbitrary beats."""
+    """Levels, products, likelihoods of exchanges, slope and centre of arbitrary beats."""
     beat = odd(beats.BEAT_SAMPLES, seed, kind)
     for act in (
         lambda: reversal.levelled(beat),
         lambda: reversal.products_of(beat[:8]),
-        lambda: left_limbs.form(beat),
+        lambda: left_limbs.likelier(beat),
         lambda: tempo.slope_width_ms(beat, 500.0),
         lambda: tempo._st_t_ms(beat, 800.0, 500.0),
     ):
         assert np.allclose(*in_turns(act), rtol=1e-4, atol=1e-4)
+    fast, plain = in_turns(lambda: reversal._likely(beat, reversal._known()))
+    for name in ("silence", "limbs", "swaps"):
+        assert np.allclose(getattr(fast, name), getattr(plain, name), rtol=1e-4, atol=1e-4), name
+
+
+def test_the_constants_of_reversals_have_the_kernels_shape() -> None:
+    """Three waves, two limb reversals and sixteen orders of the leads are fixed in reversal.c."""
+    assert reversal._known().packed.size == 3 * 2 + 7 * 64 + 2 * 8 + 2 + 3 * 16 * 64 + 3
 
 
 @settings(max_examples=200, deadline=None)
