@@ -27,7 +27,7 @@ INLINE double weighted(const double *weights, const double *products)
     return sum;
 }
 
-/* Height of the first lead over the middle height of the other `others`. */
+/* Height of lead II over the middle height of the chest leads. */
 INLINE double silence_of(const float *level, int64_t n, int64_t from, int64_t to)
 {
     float heights[INDEPENDENT - 1], spare[INDEPENDENT - 1];
