@@ -258,7 +258,7 @@ def pacing_spikes(samples_mv: Samples, rate_hz: float, beats: Beats) -> int:
         return 0
     width = max(1, round(_SPIKE_S * rate_hz))
     ends, sharp = native.steep(samples_mv, width, _SPIKE_MV) if native.compiled else _steep(samples_mv, width)
-    if not (sharp > _SPIKE_MV).any():  # so it is with nearly every recording
+    if not (sharp > _SPIKE_MV).any():
         return 0
     moments = ends / rate_hz
     r_s = beats.r_samples / beats.sampling_rate_hz
