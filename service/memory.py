@@ -11,7 +11,6 @@ _TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
 _KEPT_BYTES: Final = 256 * 2**20
 _LARGEST_MMAP_THRESHOLD: Final = 32 * 2**20
-_YOUNG_OBJECTS: Final = 20_000
 
 
 def keep_freed() -> None:
@@ -26,10 +25,6 @@ def keep_freed() -> None:
 
 
 def settle() -> None:
-    """What is there once the service has started stays: the collector need not look through it again and again.
-
-    Nor need it look so often: a request makes some thousand objects, of which hardly any refer to each other in rings.
-    """
+    """What is there once the service has started stays: the collector need not look through it again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS)
