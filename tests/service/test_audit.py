@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import io
 import multiprocessing
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.audit import __main__ as command
 from service.audit import tables
-from service.audit.engine import make_file_engine
+from service.audit.engine import _write_ahead, make_file_engine
 from service.audit.entry import Answer, Claim, Entry, Link, now
 from service.audit.export import FORMATS
 from service.audit.retention import retain
@@ -354,11 +356,12 @@ def test_processes_that_start_at_once_share_a_new_file(tmp_path: Path) -> None:
             assert list(pool.map(start, [path] * starters)) == ["wal"] * starters
 
 
-def test_a_file_that_cannot_be_a_store_is_told_at_once(tmp_path: Path) -> None:
-    """Only a lock is worth waiting for."""
-    path = tmp_path / "store.db"
-    path.write_bytes(b"no database at all, but long enough to look like one" * 100)
-    engine = make_file_engine(f"sqlite:///{path}", 10)
+@pytest.mark.parametrize("name", ["no_database", "folder"])
+def test_a_file_that_cannot_be_a_store_is_told_at_once(tmp_path: Path, name: str) -> None:
+    """Only a lock is worth waiting for: neither another file nor a folder becomes a store."""
+    (tmp_path / "no_database").write_bytes(b"no database at all, but long enough to look like one" * 100)
+    (tmp_path / "folder").mkdir()
+    engine = make_file_engine(f"sqlite:///{tmp_path / name}", 10)
     assert engine is not None
     begun = time.monotonic()
     with pytest.raises(DatabaseError):
@@ -367,10 +370,12 @@ def test_a_file_that_cannot_be_a_store_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_another_fault_than_a_lock_is_not_waited_out(tmp_path: Path) -> None:
-    """A folder where the file should be cannot be opened, now or later."""
-    engine = make_file_engine(f"sqlite:///{tmp_path}", 10)
-    assert engine is not None
-    begun = time.monotonic()
-    with pytest.raises(DatabaseError):
-        engine.connect()
+    """A store that may only be read stays so, and the fault is of the same class as a lock's."""
+    path = tmp_path / "store.db"
+    with contextlib.closing(sqlite3.connect(path)) as made:
+        made.execute("CREATE TABLE something (it)")
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as only_read:
+        begun = time.monotonic()
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            _write_ahead(only_read.cursor(), 10)
     assert time.monotonic() - begun < 5
