@@ -50,7 +50,7 @@ INLINE Lanes lanes_at(const float *values)
     return loaded;
 }
 
-/* (leads, n) of each lead about its own median. */
+/* (leads, n) of each lead about its own median; `level` may be `beat` itself. */
 int ecg_levelled(const float *beat, int64_t leads, int64_t n, float *level);
 
 /* (waves, leads, leads): sums of products of two leads, from and to the samples of each wave. */

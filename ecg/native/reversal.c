@@ -53,14 +53,17 @@ INLINE void limb_scores(double products[WAVES][PRODUCTS], const double *p_uprigh
     for (int trial = 0; trial < TRIALS; trial++) {
         const double *weights = by->weights[trial];
         scores[trial] = by->offset[trial] + weights[2 * WAVES] * p_upright[0] + weights[2 * WAVES + 1] * p_upright[1];
-        for (int wave = 0; wave < WAVES; wave++) {
-            const double *own = products[wave];
-            double stored = weighted(by->sums[0], own), told = weighted(by->sums[1], own);
-            double stored_along = weighted(by->sums[2], own), tried = weighted(by->sums[3 + trial], own);
-            double tried_along = weighted(by->sums[3 + TRIALS + trial], own), size = stored + tried + 1e-4;
+    }
+    for (int wave = 0; wave < WAVES; wave++) {
+        const double *own = products[wave];
+        double stored = weighted(by->sums[0], own), told = weighted(by->sums[1], own);
+        double stored_along = weighted(by->sums[2], own);
+        for (int trial = 0; trial < TRIALS; trial++) {
+            double tried = weighted(by->sums[3 + trial], own), size = stored + tried + 1e-4;
+            double tried_along = weighted(by->sums[3 + TRIALS + trial], own);
             double nearer = (stored - 2 * stored_along - tried + 2 * tried_along) / size;
             double alike = (stored_along - tried_along) / sqrt(size * fmax(told, 0) + 1e-8);
-            scores[trial] += weights[2 * wave] * nearer + weights[2 * wave + 1] * alike;
+            scores[trial] += by->weights[trial][2 * wave] * nearer + by->weights[trial][2 * wave + 1] * alike;
         }
     }
 }
@@ -87,14 +90,13 @@ KERNEL int ecg_reversals(const float *beat, int64_t n, const Constants *by, Like
 {
     double products[WAVES][PRODUCTS], p_upright[2];
     int64_t spans[WAVES][2];
-    float *independent = malloc(sizeof(float) * (size_t)(2 * INDEPENDENT * n));
-    if (!independent)
+    float *level = malloc(sizeof(float) * (size_t)(INDEPENDENT * n));
+    if (!level)
         return NO_MEMORY;
-    float *level = independent + INDEPENDENT * n;
     for (int lead = 0; lead < INDEPENDENT; lead++)
-        memcpy(LEAD(independent, n, lead), LEAD(beat, n, INDEPENDENT_ROWS[lead]), sizeof(float) * (size_t)n);
-    if (!ecg_levelled(independent, INDEPENDENT, n, level)) {
-        free(independent);
+        memcpy(LEAD(level, n, lead), LEAD(beat, n, INDEPENDENT_ROWS[lead]), sizeof(float) * (size_t)n);
+    if (!ecg_levelled(level, INDEPENDENT, n, level)) {
+        free(level);
         return NO_MEMORY;
     }
     for (int wave = 0; wave < WAVES; wave++)
@@ -106,7 +108,7 @@ KERNEL int ecg_reversals(const float *beat, int64_t n, const Constants *by, Like
     likely->silence = silence_of(level, n, spans[0][0], spans[WAVES - 1][1]);
     limb_scores(products, p_upright, by, likely->limbs);
     swap_gains(products, by, likely->swaps);
-    free(independent);
+    free(level);
     return DONE;
 }
 
