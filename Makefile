@@ -50,7 +50,7 @@ bench: $(READY)  ## measure what the speed claims rest on
 load: $(READY)  ## a bounded load run on loopback with pass/fail limits (LOAD_USERS, LOAD_SECONDS)
 	tests/load/run.sh
 
-fuzz: $(READY)  ## fuzz every format, the signal path and the web door (FUZZ_MINUTES); counts go to tests/fuzz/README.md
+fuzz: $(READY)  ## fuzz every format, the signal path, the web door and the connection (FUZZ_MINUTES); counts go to tests/fuzz/README.md
 	$(BIN)/python -m tests.fuzz.run --minutes $(or $(FUZZ_MINUTES),10)
 
 soak: $(READY)  ## good and hostile traffic at 70 % of capacity (SOAK_MINUTES); writes docs/results/soak.md

@@ -56,7 +56,6 @@ def _supervised(config: uvicorn.Config, runtime: Path) -> int:
 
 def _config(settings: Settings) -> uvicorn.Config:
     mutual = ssl.CERT_REQUIRED if settings.tls_client_ca_file else ssl.CERT_NONE
-    # h11 ignores an offer of HTTP/2, which Java's client makes with each request; httptools loses the body behind it.
     return uvicorn.Config(
         "service.app:from_environment", factory=True, host=settings.host, port=settings.port,
         workers=settings.workers, loop="uvloop", http=PatientProtocol, ws="none", lifespan="on",

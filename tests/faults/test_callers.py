@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.faults.traffic import SAMPLE, Callers, ask, require_nothing_lost
 from tests.service.server import Server
@@ -142,16 +146,25 @@ def test_callers_that_leave_while_sending_leave_nothing(tmp_path: Path) -> None:
         b"GET /version HTTP/1.1\r\n\r\n",
         b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 40_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Endless: " + b"a" * 400_000,
+        b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\n : folded\r\nX\x00: y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
     ],
-    ids=["tls", "two-lengths", "length-and-chunks", "gzip", "no-host", "nul", "long-head", "nul-name"],
-)
+    ids=[
+        "tls", "two-lengths", "length-and-chunks", "gzip", "no-host", "nul", "long-head", "long-whole-head",
+        "endless-head", "long-target", "nul-name", "two-hosts", "connect", "bad-chunk",
+    ],
+)  # fmt: skip
 def test_what_is_no_http_gets_a_problem(server: Server, sent: bytes) -> None:
     """Smuggled lengths, broken heads and other protocols: a 4xx as problem+json and a closed connection, or silence."""
     with connections(server, 1) as [caller]:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):  # reset before all of it was sent
             caller.sendall(sent)
-        caller.shutdown(socket.SHUT_WR)
+            caller.shutdown(socket.SHUT_WR)
         heard = b""
         caller.settimeout(10)
         with contextlib.suppress(ConnectionError):
@@ -164,6 +177,88 @@ def test_what_is_no_http_gets_a_problem(server: Server, sent: bytes) -> None:
     assert head.startswith(b"HTTP/1.1 4")
     assert b"application/problem+json" in head.lower()
     assert json.loads(body)["code"] == "malformed"
+
+
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
+
+
+def statuses(caller: socket.socket, count: int) -> list[bytes]:
+    """Of so many answers on one connection."""
+    heard, found = b"", []
+    while len(found) < count:
+        head, end, rest = heard.partition(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head)[1]) if end else 0  # type: ignore[index]
+        if end and len(rest) >= length:
+            found.append(head.split()[1])
+            heard = rest[length:]
+            continue
+        part = caller.recv(65536)
+        assert part, "the connection was closed too early"
+        heard += part
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(cuts=st.lists(st.integers(1, 400), max_size=6), offered=st.lists(st.booleans(), min_size=1, max_size=3))
+def test_however_a_request_is_cut_up_it_is_the_same(server: Server, cuts: list[int], offered: list[bool]) -> None:
+    """One after another on one connection, in pieces, some of them with an offer of another protocol."""
+    with connections(server, 1) as [caller]:
+        caller.settimeout(10)
+        caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for is_offered in offered:
+            offer = OFFER if is_offered else b""
+            sent = b"POST /predict HTTP/1.1\r\nHost: x\r\n" + offer + b"Content-Length: 5\r\n\r\nhello"
+            places = sorted({0, len(sent), *(min(each, len(sent)) for each in cuts)})
+            for start, end in itertools.pairwise(places):
+                caller.sendall(sent[start:end])
+                time.sleep(0.001)
+            assert statuses(caller, 1) == [b"415"]
+
+
+def test_a_long_body_is_no_part_of_a_head(server: Server) -> None:
+    """A head in two reads, the second with a body far longer than a head may be, and the next head behind it."""
+    body = b"a" * 150_000
+    sent = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with connections(server, 1) as [caller]:
+        caller.settimeout(10)
+        caller.sendall(sent[:20])
+        time.sleep(0.1)
+        caller.sendall(sent[20:] + sent[:20])
+        time.sleep(0.1)
+        caller.sendall(sent[20:])
+        assert statuses(caller, 2) == [b"415"] * 2
+
+
+def test_requests_sent_ahead_are_answered_in_their_order(server: Server) -> None:
+    with connections(server, 1) as [caller]:
+        caller.settimeout(10)
+        ahead = [b"/version", b"/nowhere", b"/health/live", b"/nowhere"]
+        caller.sendall(b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in ahead))
+        assert statuses(caller, 4) == [b"200", b"404", b"200", b"404"]
+
+
+@pytest.mark.parametrize("behind", [b"\x00\x01", b"GET /version HTTP/1.1\r\nHost: x\r\n" + OFFER + b"\r\n"])
+def test_what_cannot_be_read_waits_for_its_turn(server: Server, behind: bytes) -> None:
+    """A request is answered before the connection is closed for what came behind it, even where it is still waiting."""
+    with connections(server, 1) as [caller]:
+        caller.settimeout(10)
+        caller.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n" + behind)
+        assert statuses(caller, 1) == [b"200"]
+        assert is_closed(caller)
+
+
+def test_blank_lines_do_not_hold_a_connection(tmp_path: Path) -> None:
+    """Blank lines before a request are allowed; nothing but blank lines is hung up on, before a request and after."""
+    with Server(tmp_path, UPLOAD_TIMEOUT_S="1") as server, connections(server, 2) as [fresh, used]:
+        used.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert statuses(used, 1) == [b"200"]
+        for _ in range(20):
+            for each in (fresh, used):
+                with contextlib.suppress(OSError):
+                    each.sendall(b"\r\n")
+            time.sleep(0.1)
+        assert is_closed(fresh)
+        assert is_closed(used)
 
 
 @pytest.mark.slow

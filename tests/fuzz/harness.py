@@ -13,7 +13,15 @@ from tests.fuzz.law import LIMIT_BYTES, address_space
 
 # The fuzzer's own corpus and tables, on top of what the target may take.
 _FUZZER_BYTES = 700 * 2**20
-INSTRUMENTED = ["ecg", "service", "pydicom", "python_multipart", "starlette.formparsers", "starlette.datastructures"]
+INSTRUMENTED = [
+    "ecg",
+    "service",
+    "uvicorn.protocols.http",
+    "pydicom",
+    "python_multipart",
+    "starlette.formparsers",
+    "starlette.datastructures",
+]
 
 
 def begin(load: Callable[[], Callable[[bytes], None]]) -> None:

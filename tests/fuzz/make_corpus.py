@@ -105,6 +105,7 @@ def corpus() -> dict[str, dict[str, bytes]]:
         "xli": dict(_xli()),
         "signals": dict(_signals()),
         "door": dict(_door()),
+        "wire": {name: bytes([len(name)]) + data for name, data in _wire().items()},
         "any": {name: b"\0" + data for name, data in _front().items()},
     }
 
@@ -171,6 +172,26 @@ def _door() -> Iterator[tuple[str, bytes]]:
     yield "path", ask(3, 128 + 12, b"/../%2e%2e/etc/passwd?x=%00", b"host:x\nauthorization:Bearer a.b.c", b"")
     call = {"hook": "patient-view", "hookInstance": "x", "context": {"patientId": "1"}, "prefetch": {"ecg": {}}}
     yield "card", ask(0, 3, b"", b"content-type:application/json", json.dumps(call).encode())
+
+
+def _wire() -> dict[str, bytes]:
+    get = b"GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n"
+    post = b"POST /a HTTP/1.1\r\nHost: x\r\n%b\r\n%b"
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    sized = post % (b"Content-Length: 5\r\n", b"hello")
+    chunked = post % (b"Transfer-Encoding: chunked\r\n", b"3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nTrailer: x\r\n\r\n")
+    return {
+        "ahead": get + sized + chunked + get,
+        "offer": post % (offer + b"Content-Length: 5\r\n", b"hello") + sized,
+        "offers": 2 * (post % (offer, b"")),
+        "expects": post % (b"Expect: 100-continue\r\nContent-Length: 2\r\n", b"hi"),
+        "closing": get.replace(b"Host: x", b"Host: x\r\nConnection: close") + get,
+        "old": b"GET / HTTP/1.0\r\n\r\n",
+        "connect": b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "bad-chunk": chunked.replace(b"2\r\nlo", b"zz\r\nlo"),
+        "rubbish-behind": get + b"\x00\x01",
+        "blank-lines": b"\r\n\r\n" + get + b"\r\n\r\n",
+    }
 
 
 def main() -> None:

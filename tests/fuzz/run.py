@@ -20,12 +20,16 @@ WORK = ROOT / "build" / "fuzz"
 FORMATS = (
     "wfdb", "dicom", "scp_ecg", "edf", "muse_xml", "hl7_aecg", "cardiosoft_xml", "philips_sierra", "fhir", "table",
 )  # fmt: skip
-TARGETS = (*FORMATS, "any", "xli", "signals", "door")
+TARGETS = (*FORMATS, "any", "xli", "signals", "door", "wire")
 _EXECUTED = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 _COVERED = re.compile(r"cov: (\d+)")
 # So often at most before a fresh process: on large arrays the fuzzer itself grows by some 20 kB a run.
 _RUNS = {"signals": 20_000}
-_HARNESS = {"signals": ["tests.fuzz.harness_signals"], "door": ["tests.fuzz.harness_door"]}
+_HARNESS = {
+    "signals": ["tests.fuzz.harness_signals"],
+    "door": ["tests.fuzz.harness_door"],
+    "wire": ["tests.fuzz.harness_wire"],
+}
 
 
 def run(target: str, seconds: int) -> tuple[int, int, bool]:
@@ -81,6 +85,7 @@ counts as a defect.
 | `xli` | the compressed leads of a Philips file, without their XML |
 | `signals` | arbitrary samples, rates, units and lead names through harmonise, beats, quality, measure and prepare |
 | `door` | arbitrary requests through the whole application's ASGI face: forms, headers, queries, broken streams |
+| `wire` | arbitrary bytes on a connection: whole answers, and the same however the bytes are cut up |
 
 What breaks the law lies in `build/fuzz/found`; `python -m tests.fuzz.triage` sorts it by the place where it broke, and
 `python -m tests.fuzz.run --one FILE` runs one again. Once mended, its bytes go into `corpus/<target>/found-*`, where

@@ -14,13 +14,13 @@ import pytest
 from ecg.errors import Malformed
 from tests.conftest import ROOT
 from tests.ecg.formats.hostile import EXTREMES
-from tests.fuzz import door, signals
 from tests.fuzz.law import TooSlow, bounded_memory, lawful
 from tests.fuzz.make_corpus import corpus
 from tests.fuzz.run import COUNTS, README, TARGETS, page
-from tests.fuzz.targets import CORPUS, parsers, seeds
+from tests.fuzz.targets import CORPUS, seeds
+from tests.fuzz.triage import targets
 
-ALL = {**parsers(), "signals": signals.target, "door": door.target}
+ALL = targets()
 SECONDS = 1.5
 LARGEST_CORPUS_BYTES = 2**20
 

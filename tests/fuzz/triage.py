@@ -9,13 +9,13 @@ from collections import defaultdict
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.fuzz import door, signals
+from tests.fuzz import door, signals, wire
 from tests.fuzz.run import TARGETS, WORK
 from tests.fuzz.targets import Target, parsers
 
 
 def targets() -> dict[str, Target]:
-    return {**parsers(), "signals": signals.target, "door": door.target}
+    return {**parsers(), "signals": signals.target, "door": door.target, "wire": wire.target}
 
 
 def target_of(path: Path) -> str:
