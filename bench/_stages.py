@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +38,7 @@ def _of_one(upload: Upload, registry: Registry) -> dict[str, float]:
         begun = time.perf_counter()
         digest = upload.sha256
         hashed = time.perf_counter()
-        answered = judge(upload, digest, Options(), registry.shelf.default, threading.Event())
+        answered = judge(upload, digest, Options(), registry.shelf.default, lambda: False)
         judged = time.perf_counter()
         json.render(answered)
         stages = {"hash": hashed - begun, **answered.stages_s, "render": time.perf_counter() - judged}
@@ -89,7 +88,7 @@ def _example() -> tuple[Entry, Answer]:
     model = registry.shelf.default
     data = (Path(__file__).resolve().parent.parent / "service" / "samples" / "wfdb.zip").read_bytes()
     upload = Upload({"": data})
-    answered = judge(upload, upload.sha256, Options(), model, threading.Event())
+    answered = judge(upload, upload.sha256, Options(), model, lambda: False)
     body = json.render(answered)
     facts: dict[str, Any] = {
         "model": model.label,

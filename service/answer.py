@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +12,7 @@ from service.audit.entry import now
 from service.ids import new_id
 from service.refusals import ClientClosed
 from service.registry import Model
+from service.thread import Abandoned
 from service.uploads import Options, Upload
 
 
@@ -43,14 +43,14 @@ class Answered:
 class Watch(Stopwatch):
     """Times the stages, and stops between two of them when nobody waits for the answer any more."""
 
-    abandoned: threading.Event = field(default_factory=threading.Event)
+    abandoned: Abandoned = field(kw_only=True)
 
     def require_wanted(self, name: str) -> None:
-        if self.abandoned.is_set():
+        if self.abandoned():
             raise ClientClosed(f"given up before the stage {name}")
 
 
-def judge(upload: Upload, sha256: str, options: Options, model: Model, abandoned: threading.Event) -> Answered:
+def judge(upload: Upload, sha256: str, options: Options, model: Model, abandoned: Abandoned) -> Answered:
     """Runs in the worker thread."""
     watch = Watch(abandoned=abandoned)
     with watch.stage("read"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from service.house import House
 from service.refusals import KeyReused, RequestInvalid
 from service.registry import Model
 from service.representations import Representation, json
+from service.thread import Abandoned
 from service.trail import OK, Trail
 from service.uploads import Options, Upload
 from service.worker import while_connected
@@ -67,7 +67,7 @@ def model_facts(model: Model) -> dict[str, str]:
     return {"model": model.label, "model_sha256": model.sha256, "contract_digest": model.contract_digest}
 
 
-def _made(question: Question, model: Model, abandoned: threading.Event) -> tuple[Answered, Answer]:
+def _made(question: Question, model: Model, abandoned: Abandoned) -> tuple[Answered, Answer]:
     answered = judge(question.upload, question.sha256, question.options, model, abandoned)
     begun = time.perf_counter()
     body = question.representation.render(answered)
@@ -100,7 +100,7 @@ def note(house: House, answered: Answered) -> None:
     metrics, assessment = house.metrics, answered.assessment
     house.tracing.stages(answered.stages_s)
     for stage, seconds in answered.stages_s.items():
-        metrics.stage.labels(stage).observe(seconds)
+        metrics.stage(stage).observe(seconds)
     metrics.formats.labels(assessment.recording_format).inc()
     for issue in assessment.quality.issues:
         metrics.quality.labels(assessment.quality.verdict.value, issue.code.value).inc()

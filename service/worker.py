@@ -3,55 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any
 
 from starlette.requests import Request
 
 from service.refusals import AnswerTimeout, ClientClosed
-
-Result = TypeVar("Result")
+from service.thread import Job, Result, SideThread
 
 
 class Worker:
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="worker")
+        self._thread = SideThread("worker")
 
-    async def run(self, job: Callable[[threading.Event], Result]) -> Result:
-        """The job's result. A job whose caller gave up is never begun, or sees by its event that it may stop."""
-        abandoned = threading.Event()
-
-        def guarded() -> Result:
-            if abandoned.is_set():
-                raise ClientClosed("given up before it began")
-            return job(abandoned)
-
+    async def run(self, job: Job[Result], gone: asyncio.Future[None] | None = None) -> Result:
+        """The job's result, unless it takes too long or its caller is gone; then it sees that it may stop."""
+        running = self._thread.start(job)
+        waited_for: set[asyncio.Future[Any]] = {running} if gone is None else {running, gone}
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await asyncio.wrap_future(self._thread.submit(guarded))
-        except TimeoutError as error:
-            raise AnswerTimeout(f"not ready within {self._timeout_s:g} s", retry_after_s=2) from error
+            await asyncio.wait(waited_for, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                return running.result()
         finally:
-            abandoned.set()
+            running.cancel()
+        if gone is not None and gone.done():
+            raise ClientClosed("the caller closed the connection")
+        raise AnswerTimeout(f"not ready within {self._timeout_s:g} s", retry_after_s=2)
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread.close(wait=True)
 
 
-async def while_connected(request: Request, job: Callable[[threading.Event], Result], worker: Worker) -> Result:
+async def while_connected(request: Request, job: Job[Result], worker: Worker) -> Result:
     """Run the job for as long as its caller listens. Call after the body was read."""
-    running = asyncio.ensure_future(worker.run(job))
     gone = asyncio.ensure_future(_disconnect(request))
     try:
-        await asyncio.wait({running, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            return running.result()
-        raise ClientClosed("the caller closed the connection")
+        return await worker.run(job, gone)
     finally:
-        running.cancel()
         gone.cancel()
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from sqlalchemy import Engine
@@ -13,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.audit.commit import Outcome, Rules, Written, commit
 from service.audit.engine import WRITE, make_file_engine
+from service.thread import Abandoned, SideThread
 
 
 class Scribe(Protocol):
@@ -34,25 +32,21 @@ class _InThread:
     def __init__(self, engine: Engine, rules: Rules) -> None:
         self._pool, self._rules = engine, rules
         self._engine = engine.execution_options(**{WRITE: True})
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit")
+        self._thread = SideThread("audit")
 
     async def write(self, batch: Sequence[Written]) -> list[Outcome]:
-        given_up = threading.Event()
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, batch, given_up)
-        finally:
-            given_up.set()
+        return await self._thread.start(lambda abandoned: self._commit(batch, abandoned))
 
-    def _commit(self, batch: Sequence[Written], given_up: threading.Event) -> list[Outcome]:
+    def _commit(self, batch: Sequence[Written], abandoned: Abandoned) -> list[Outcome]:
         with self._engine.connect() as connection:
             outcomes = commit(connection, batch, self._rules)
-            if given_up.is_set():  # its callers have been told that nothing was written
+            if abandoned():  # its callers have been told that nothing was written
                 raise TimeoutError("nobody waits for this commit any more")
             connection.commit()
         return outcomes
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.close(wait=False)
         self._pool.dispose()
 
 
