@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from isal import isal_zlib
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from service.audit import tables
@@ -59,7 +59,7 @@ _FORGET: Final = delete(tables.keys).where(*_SAME)
 
 def commit(connection: Connection, batch: Sequence[Written], rules: Rules) -> list[Outcome]:
     """All of the batch or nothing; the caller ends the transaction."""
-    records = [zlib.compress(each.answer.record, 1) if each.answer else b"" for each in batch]  # before the lock
+    records = [packed(each.answer.record) if each.answer else b"" for each in batch]  # before the lock
     link = lock_head(connection)
     outcomes: list[Outcome] = []
     sealed: list[Sealed] = []
@@ -78,6 +78,15 @@ def commit(connection: Connection, batch: Sequence[Written], rules: Rules) -> li
     return outcomes
 
 
+def packed(text: bytes) -> bytes:
+    """As zlib does, in a third of the time: to pack an answer took longer than to write it."""
+    return isal_zlib.compress(text, 1)
+
+
+def unpacked(text: bytes) -> bytes:
+    return isal_zlib.decompress(text)
+
+
 def lock_head(connection: Connection) -> Link:
     """The chain's last link; no other process can add one until this transaction ends."""
     row = connection.execute(_HEAD).one()
@@ -92,7 +101,7 @@ def remembered(connection: Connection, claim: Claim, remember: timedelta) -> Row
 def repeated(row: Row[Any], claim: Claim) -> Repeated:
     if row.fingerprint != claim.fingerprint:
         raise KeyReused("this Idempotency-Key came before with other bytes or options")
-    return Repeated(row.answer_id, row.media_type, zlib.decompress(row.body))
+    return Repeated(row.answer_id, row.media_type, unpacked(row.body))
 
 
 def _claimed(connection: Connection, written: Written, rules: Rules) -> tuple[Entry, Outcome]:
@@ -132,7 +141,7 @@ def _key_row(claim: Claim, answer: Answer, created: str) -> dict[str, Any]:
         "created": created,
         "answer_id": answer.id,
         "media_type": answer.media_type,
-        "body": zlib.compress(answer.body, 1),
+        "body": packed(answer.body),
     }
 
 

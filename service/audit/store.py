@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.audit import tables
-from service.audit.commit import REPLAYED, Repeated, Rules, Written, as_text, remembered, repeated
+from service.audit.commit import REPLAYED, Repeated, Rules, Written, as_text, remembered, repeated, unpacked
 from service.audit.engine import WRITE, make_engine
 from service.audit.entry import Action, Answer, Claim, Entry, Sealed, from_row, now
 from service.audit.schema import bring_up_to_date
@@ -104,7 +103,7 @@ class Store:
         query = select(tables.answers.c.caller, tables.answers.c.record).where(tables.answers.c.id == answer_id)
         async with self._reading() as connection:
             row = (await connection.execute(query)).first()
-        return (row.caller, zlib.decompress(row.record)) if row else None
+        return (row.caller, unpacked(row.record)) if row else None
 
     async def rows(self, query: Callable[[Select[Any]], Select[Any]]) -> list[Sealed]:
         async with self._reading() as connection:
