@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from service.refusals import NotAcceptable
@@ -30,6 +30,7 @@ def available() -> dict[str, Representation]:
     return dict(sorted(found.items(), key=lambda pair: (pair[0] != DEFAULT, pair[0])))
 
 
+@lru_cache(maxsize=64)  # a client's library says the same each time
 def negotiate(accept: str | None) -> Representation:
     """The representation that the caller likes best; the default where it has no preference (RFC 9110, 12.5.1)."""
     wishes = [_wish(part) for part in (accept or "*/*").split(",") if part.strip()]
