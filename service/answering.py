@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from service.audit.entry import Answer, Claim
 from service.audit.store import REPLAYED, Repeated
 from service.auth import Caller
 from service.house import House
+from service.metrics import Metrics
 from service.refusals import KeyReused, RequestInvalid
 from service.registry import Model
 from service.representations import Representation, json
@@ -48,7 +50,8 @@ async def answer(house: House, request: Request, trail: Trail, question: Questio
     model = house.models.shelf.choose(question.options.model)
     trail.facts |= model_facts(model)
     answered, kept = await while_connected(request, lambda abandoned: _made(question, model, abandoned), house.worker)
-    note(house, answered)
+    house.tracing.stages(answered.stages_s)
+    trail.last = partial(note, house.metrics, answered)
     earlier = await _written(house, trail, answered, kept, claim)
     return _again(trail, earlier) if earlier else Response(kept.body, 200, media_type=kept.media_type)
 
@@ -95,10 +98,9 @@ def _again(trail: Trail, earlier: Repeated) -> Response:
     return Response(earlier.body, 200, {"Idempotent-Replayed": "true"}, earlier.media_type)
 
 
-def note(house: House, answered: Answered) -> None:
+def note(metrics: Metrics, answered: Answered) -> None:
     """Counts for the operator."""
-    metrics, assessment = house.metrics, answered.assessment
-    house.tracing.stages(answered.stages_s)
+    assessment = answered.assessment
     for stage, seconds in answered.stages_s.items():
         metrics.stage(stage).observe(seconds)
     metrics.formats.labels(assessment.recording_format).inc()

@@ -52,6 +52,8 @@ class Envelope:
             self._tell(scope, trail, outgoing.status, span)
 
     def _tell(self, scope: Scope, trail: Trail, status: int, span: Span) -> None:
+        if trail.last:
+            trail.last()
         path, method = _template(scope), scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.requests.labels(path, method, str(status), trail.code).inc()
         self._metrics.latency.labels(path).observe(trail.elapsed_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ class Trail:
     code: str = OK
     facts: dict[str, Any] = field(default_factory=dict)
     settled: bool = False
+    last: Callable[[], None] | None = None  # what is done when the answer has left: nobody waits for it
 
     @property
     def is_due(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 from uvicorn.config import Config
@@ -39,6 +40,9 @@ class _Line:
 
     def write(self, data: bytes) -> None:
         self.written += data
+
+    def writelines(self, parts: Sequence[bytes]) -> None:
+        self.write(b"".join(parts))
 
     def close(self) -> None:
         self.is_open = False
