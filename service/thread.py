@@ -25,6 +25,8 @@ class SideThread:
     def start(self, job: Job[Result]) -> asyncio.Future[Result]:
         """The job's result. A job whose future was cancelled is never begun, or sees by what it is given that it may
         stop."""
+        if self._is_closed:
+            raise RuntimeError("no job is begun any more")
         if not self._thread.ident:
             self._thread.start()
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()

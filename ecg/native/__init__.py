@@ -63,7 +63,7 @@ def _opened(path: Path) -> ctypes.PyDLL | None:
 
 def _at(array: NDArray[Any]) -> int | None:
     """Where the array's values lie, by its head, whose layout all extensions of numpy rely on. `array.ctypes.data` says
-    the same six times as slowly, and a request asks for it 65 times."""
+    the same six times as slowly, and a request asks dozens of times."""
     return ctypes.c_void_p.from_address(id(array) + object.__basicsize__).value
 
 
