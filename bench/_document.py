@@ -98,6 +98,8 @@ def _service(found: dict[str, Any]) -> Lines:
         "",
         *_aims(found),
         "",
+        *_lone(found),
+        "",
         *_stages(found),
     ]
 
@@ -152,6 +154,16 @@ def _aims(found: dict[str, Any]) -> Lines:
     lines = ["| WFDB, explanation on | measured | aim, at most | met |", "|---|---|---|---|"]
     lines += [f"| {what} | {value:.2f} | {aim:.2f} | {_met(value <= aim)} |" for what, value, aim in rows]
     return lines
+
+
+def _lone(found: dict[str, Any]) -> Lines:
+    """What a lone client's wait is made of, beside what its aim supposes."""
+    again, woken = found["bare_ms"]["inference"], found["woken_ms"]
+    return [
+        f"Bare inference takes {again:.2f} ms over and over. After a pause of {found['pause_ms']:g} ms, as one",
+        f"who waits for a lone client finds the processor, it takes {woken:.2f} ms; three times that and 2 ms is",
+        f"{3 * woken + 2:.2f} ms.",
+    ]
 
 
 def _met(is_met: bool) -> str:
