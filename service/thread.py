@@ -1,4 +1,5 @@
-"""A thread beside the event loop. `concurrent.futures` does the same at several times the cost, twice a request."""
+"""A thread beside the event loop, crossed twice a request: a quarter cheaper there and back than an executor, and a job
+sees by its own future that nobody waits for it any more."""
 
 from __future__ import annotations
 

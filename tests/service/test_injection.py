@@ -69,12 +69,12 @@ def test_ids_are_echoed_whole_or_not_at_all(server: Server, id: str) -> None:
     answer = server.http.get(
         "/predictions", headers={"X-Request-ID": id.encode("latin-1"), "X-Correlation-ID": "plain"}
     )
+    assert "x-evil" not in answer.headers
     if "\x7f" in id:
         assert answer.status_code == 400
         return
     told = answer.headers["x-request-id"]
     assert told == id or (len(told) == 26 and told.isalnum())
-    assert "x-evil" not in answer.headers
     assert answer.headers["x-correlation-id"] == "plain"
     if not id.isascii() or len(id) > 200 or id[0] in "=+-@" or " " in id:
         assert told != id
