@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from isal import isal_zlib
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.exc import NoResultFound
 
 from service.audit import tables
+from service.audit.direct import Connected
 from service.audit.entry import Answer, Claim, Entry, Link, Sealed, as_row, seal
 from service.problems import row_for
 from service.refusals import KeyReused
@@ -22,6 +24,15 @@ REPLAYED: Final = "replayed"
 class Repeated:
     """What the store held already under an Idempotency-Key."""
 
+    answer_id: str
+    media_type: str
+    body: bytes
+
+
+class Remembered(NamedTuple):
+    """What an Idempotency-Key stands for, as it lies in the store."""
+
+    fingerprint: str
     answer_id: str
     media_type: str
     body: bytes
@@ -53,11 +64,13 @@ _ROW: Final = insert(tables.audit)
 _ANSWER: Final = insert(tables.answers)
 _KEY: Final = insert(tables.keys)
 _SAME: Final = (tables.keys.c.caller == bindparam("of"), tables.keys.c.key_sha256 == bindparam("key"))
-_REMEMBERED: Final = select(tables.keys).where(*_SAME, tables.keys.c.created >= bindparam("oldest"))
+_REMEMBERED: Final = select(*(tables.keys.c[each] for each in Remembered._fields)).where(
+    *_SAME, tables.keys.c.created >= bindparam("oldest")
+)
 _FORGET: Final = delete(tables.keys).where(*_SAME)
 
 
-def commit(connection: Connection, batch: Sequence[Written], rules: Rules) -> list[Outcome]:
+def commit(connection: Connected, batch: Sequence[Written], rules: Rules) -> list[Outcome]:
     """All of the batch or nothing; the caller ends the transaction."""
     records = [packed(each.answer.record) if each.answer else b"" for each in batch]  # before the lock
     link = lock_head(connection)
@@ -87,24 +100,27 @@ def unpacked(text: bytes) -> bytes:
     return isal_zlib.decompress(text)
 
 
-def lock_head(connection: Connection) -> Link:
+def lock_head(connection: Connected) -> Link:
     """The chain's last link; no other process can add one until this transaction ends."""
-    row = connection.execute(_HEAD).one()
-    return Link(row.seq, row.hash)
+    row = connection.execute(_HEAD).fetchone()
+    if row is None:
+        raise NoResultFound("the chain has no head")
+    return Link(*row)
 
 
-def remembered(connection: Connection, claim: Claim, remember: timedelta) -> Row[Any] | None:
+def remembered(connection: Connected, claim: Claim, remember: timedelta) -> Remembered | None:
     oldest = as_text(datetime.now(UTC) - remember)
-    return connection.execute(_REMEMBERED, {**_name(claim), "oldest": oldest}).first()
+    row = connection.execute(_REMEMBERED, {**_name(claim), "oldest": oldest}).fetchone()
+    return Remembered(*row) if row else None
 
 
-def repeated(row: Row[Any], claim: Claim) -> Repeated:
+def repeated(row: Remembered, claim: Claim) -> Repeated:
     if row.fingerprint != claim.fingerprint:
         raise KeyReused("this Idempotency-Key came before with other bytes or options")
     return Repeated(row.answer_id, row.media_type, unpacked(row.body))
 
 
-def _claimed(connection: Connection, written: Written, rules: Rules) -> tuple[Entry, Outcome]:
+def _claimed(connection: Connected, written: Written, rules: Rules) -> tuple[Entry, Outcome]:
     """Under the lock, so that of two requests with one key exactly one is the first."""
     entry, answer, claim = written.entry, written.answer, written.claim
     if answer is None or claim is None:
@@ -117,7 +133,7 @@ def _claimed(connection: Connection, written: Written, rules: Rules) -> tuple[En
     return entry, None
 
 
-def _second(entry: Entry, row: Row[Any], claim: Claim) -> tuple[Entry, Outcome]:
+def _second(entry: Entry, row: Remembered, claim: Claim) -> tuple[Entry, Outcome]:
     try:
         found = repeated(row, claim)
     except KeyReused as reused:

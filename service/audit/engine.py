@@ -19,6 +19,7 @@ _DRIVERS: Final = {
 }
 # A write transaction says so, since SQLite must take its lock at the start of it or not at all.
 WRITE: Final = "store_write"
+BEGIN_WRITE: Final = "BEGIN IMMEDIATE"
 _AGAIN_S: Final = 0.01
 
 
@@ -79,4 +80,4 @@ def _write_ahead(cursor: Any, timeout_s: float) -> None:
 
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    connection.exec_driver_sql(BEGIN_WRITE if writes else "BEGIN")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.audit.commit import Outcome, Rules, Written, commit
-from service.audit.engine import WRITE, make_file_engine
+from service.audit.direct import Direct
+from service.audit.engine import BEGIN_WRITE, WRITE, make_file_engine
 from service.thread import Abandoned, SideThread
 
 
@@ -30,24 +32,26 @@ class _InThread:
     """A commit crosses to the thread and back once, not once a statement: each crossing waits for the interpreter."""
 
     def __init__(self, engine: Engine, rules: Rules) -> None:
-        self._pool, self._rules = engine, rules
-        self._engine = engine.execution_options(**{WRITE: True})
+        self._engine, self._rules = engine, rules
         self._thread = SideThread("audit")
 
     async def write(self, batch: Sequence[Written]) -> list[Outcome]:
         return await self._thread.start(lambda abandoned: self._commit(batch, abandoned))
 
     def _commit(self, batch: Sequence[Written], abandoned: Abandoned) -> list[Outcome]:
-        with self._engine.connect() as connection:
-            outcomes = commit(connection, batch, self._rules)
+        """What is not committed is taken back when the connection is."""
+        with contextlib.closing(self._engine.raw_connection()) as connection:
+            files: Any = connection.driver_connection
+            files.execute(BEGIN_WRITE)
+            outcomes = commit(Direct(files), batch, self._rules)
             if abandoned():  # its callers have been told that nothing was written
                 raise TimeoutError("nobody waits for this commit any more")
-            connection.commit()
+            files.commit()
         return outcomes
 
     def close(self) -> None:
         self._thread.close(wait=False)
-        self._pool.dispose()
+        self._engine.dispose()
 
 
 class _OnLoop:

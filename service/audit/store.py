@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,7 @@ _MOST_ROWS_A_COMMIT: Final = 64
 # A commit costs as much for one row as for many, so where many requests are under way a row waits this long for others.
 _COMPANY_S: Final = 0.08
 _ENOUGH_ROWS: Final = 16
+_FAULTS: Final = (SQLAlchemyError, sqlite3.Error, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Store:
                 await connection.execute(update(tables.head).values(id=1))
                 await (connection.commit() if self._failed else connection.rollback())
                 self._failed = False
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except _FAULTS as error:
             raise StoreUnavailable("the audit store cannot be written", retry_after_s=5) from error
 
     @contextlib.asynccontextmanager
@@ -126,7 +128,7 @@ class Store:
         try:
             async with self.engine.connect() as connection:
                 yield connection
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except _FAULTS as error:
             raise StoreUnavailable("the audit store cannot be read", retry_after_s=5) from error
 
     def _writing(self) -> Any:
@@ -144,7 +146,7 @@ class Store:
                 async with asyncio.timeout(2 * self._timeout_s):
                     outcomes = [*await scribe.write([each.written for each in batch])]
                 self._failed = False
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
+            except _FAULTS as error:
                 self._failed = True
                 outcomes = [_unavailable(error) for _ in batch]
             for waiting, outcome in zip(batch, outcomes, strict=True):

@@ -369,6 +369,22 @@ def test_a_file_that_cannot_be_a_store_is_told_at_once(tmp_path: Path, name: str
     assert time.monotonic() - begun < 5
 
 
+def test_a_chain_without_its_head_is_a_store_that_cannot_be_written(sqlite_url: str) -> None:
+    """Somebody emptied a table: callers hear that the store is unavailable, and nothing is written."""
+
+    async def run() -> None:
+        store = Store(sqlite_url)
+        await store.open()
+        async with store.engine.begin() as connection:
+            await connection.execute(tables.head.delete())
+        with pytest.raises(StoreUnavailable):
+            await store.record(entry(), answer())
+        assert await store.rows(lambda query: query) == []
+        await store.close()
+
+    asyncio.run(run())
+
+
 def test_another_fault_than_a_lock_is_not_waited_out(tmp_path: Path) -> None:
     """A store that may only be read stays so, and the fault is of the same class as a lock's."""
     path = tmp_path / "store.db"
