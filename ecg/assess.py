@@ -76,22 +76,23 @@ def assess(
 ) -> Assessment:
     """From a recording to its risk and the reasons for it; an EcgError where it may not be judged."""
     watch = stopwatch or Stopwatch()
-    return judge(make_ready(recording, predictor.contract, stopwatch=watch), predictor, explain, kind, watch)
+    ready = make_ready(recording, predictor.contract, watch)
+    inference = infer(ready, predictor, explain, watch)
+    return judge(ready, inference, predictor.contract, kind, watch)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
-    """A recording on its way that may be judged: all that the network and the answer need of it."""
+    """A recording that may be judged: all that the network and the answer need of it."""
 
     recording: Recording
     twelve: TwelveLead
     beats: Beats
     quality: QualityReport
     prepared: preprocess.Prepared
-    measurements: Measurements
 
 
-def make_ready(recording: Recording, contract: Contract, *, stopwatch: Stopwatch | None = None) -> Ready:
+def make_ready(recording: Recording, contract: Contract, stopwatch: Stopwatch | None = None) -> Ready:
     """The first part of the trip, up to the network's door."""
     watch = stopwatch or Stopwatch()
     require_population(recording, contract)
@@ -104,25 +105,29 @@ def make_ready(recording: Recording, contract: Contract, *, stopwatch: Stopwatch
         report.require()
     with watch.stage("prepare"):
         prepared = preprocess.prepared(twelve, contract.preprocessing, beats)
-    with watch.stage("measure"):
-        measurements = beat_room.measure(beats)
-    return Ready(recording, twelve, beats, report, prepared, measurements)
+    return Ready(recording, twelve, beats, report, prepared)
+
+
+def infer(ready: Ready, predictor: Predictor, explain: bool = True, stopwatch: Stopwatch | None = None) -> Inference:
+    """The second part: the network."""
+    with (stopwatch or Stopwatch()).stage("infer"):
+        return predictor.infer(ready.prepared.samples_mv, ready.quality.lead_mask, maps=explain)
 
 
 def judge(
     ready: Ready,
-    predictor: Predictor,
-    explain: bool = True,
+    inference: Inference,
+    contract: Contract,
     kind: MapKind | None = None,
     stopwatch: Stopwatch | None = None,
 ) -> Assessment:
-    """The second part, from the network on."""
-    contract, watch, report = predictor.contract, stopwatch or Stopwatch(), ready.quality
-    with watch.stage("infer"):
-        inference = predictor.infer(ready.prepared.samples_mv, report.lead_mask, maps=explain)
+    """The last part: what the network said, in the contract's words, beside what can be measured."""
+    watch, report = stopwatch or Stopwatch(), ready.quality
+    with watch.stage("measure"):
+        measurements = beat_room.measure(ready.beats)
     estimated = risk.estimate(contract.output, inference.log_hazard)
     attention = None
-    if explain and inference.maps is not None:
+    if inference.maps is not None:
         with watch.stage("explain"):
             attention = explanations.maps(contract, inference.maps, report.lead_mask, ready.prepared, kind)
     return Assessment(
@@ -130,7 +135,7 @@ def judge(
         twelve=ready.twelve,
         beats=ready.beats,
         quality=report,
-        measurements=ready.measurements,
+        measurements=measurements,
         risk=estimated,
         attention=attention,
         warnings=tuple(_warnings(contract, ready.recording, ready.twelve, report, inference)),

@@ -7,12 +7,16 @@ from math import atan2, degrees, sqrt
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ecg.delineate import Span, Waves, isoelectric
 from ecg.leads import INDEX, LEADS
 from ecg.recording import Samples
 
+Floats = NDArray[np.float64]
 _J_PLUS_MS: Final = 60.0
+# Leads I and aVF, which stand upright on each other.
+_FRONTAL: Final = slice(INDEX["I"], INDEX["aVF"] + 1, INDEX["aVF"] - INDEX["I"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +92,19 @@ def _p_axis_deg(beat_mv: Samples, p: Span | None) -> float | None:
     """P stands on the line between its own two ends, since the level before the QRS may lie elsewhere."""
     if p is None:
         return None
-    wave = beat_mv[:, p.onset : p.offset]
-    line = wave[:, :1] + (wave[:, -1:] - wave[:, :1]) * np.linspace(0, 1, wave.shape[1], dtype=np.float32)
-    return _axis_deg(wave - line, Span(0, wave.shape[1]))
+    ends = (beat_mv[_FRONTAL, p.onset] + beat_mv[_FRONTAL, p.offset - 1]) / 2
+    return _direction_deg(_frontal_area(beat_mv, p) - ends * (p.offset - p.onset))
 
 
 def _axis_deg(above: Samples, span: Span) -> float | None:
-    """Direction of the wave's area in the frontal plane: 0 towards the left arm, 90 towards the feet."""
-    area = above[:, span.onset : span.offset].sum(axis=1, dtype=np.float64)
-    across, down = float(area[INDEX["I"]]), float(area[INDEX["aVF"]]) * 2 / sqrt(3)
+    return _direction_deg(_frontal_area(above, span))
+
+
+def _frontal_area(above: Samples, span: Span) -> Floats:
+    return np.asarray(above[_FRONTAL, span.onset : span.offset].sum(axis=1, dtype=np.float64))
+
+
+def _direction_deg(area: Floats) -> float | None:
+    """In the frontal plane: 0 towards the left arm, 90 towards the feet."""
+    across, down = float(area[0]), float(area[1]) * 2 / sqrt(3)
     return degrees(atan2(down, across)) if across or down else None

@@ -13,11 +13,11 @@ import pyarrow as pa
 import structlog
 
 from ecg import formats
-from ecg.assess import Assessment, Ready, judge, make_ready
+from ecg.assess import Assessment, Ready, infer, judge, make_ready
 from ecg.contract import Contract
 from ecg.errors import EcgError, QualityRejected
 from ecg.leads import LEADS
-from ecg.predictor import Predictor
+from ecg.predictor import Inference, Predictor
 from ecg.quality import QualityReport
 from service import memory
 from service.scoring.inputs import Record, files_of
@@ -29,7 +29,8 @@ DEFECT: Final = "internal_error"
 # So many recordings, made ready, take some ten megabytes.
 _AT_ONCE: Final = 16
 Row = dict[str, Any]
-Step = TypeVar("Step")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 _MEASURED: Final = ("heart_rate_bpm", "pr_ms", "qrs_ms", "qt_ms", "qtc_ms", "axis_deg")
 
 
@@ -88,45 +89,51 @@ def _horizon(years: float) -> str:
 def rows_of(chosen: Sequence[Record], job: Job) -> Iterator[Row]:
     """Never raises for what one recording does: the cohort goes on.
 
-    Some recordings are made ready, then the network judges one after the other, so that it stays in the processor's
-    caches. Judged together they would differ from the service's answers in the last digit.
+    Some recordings take each part of the trip together, so that what the part needs is in the processor's caches.
+    The network sees one at a time all the same: judged together they would differ from the service's answers in the
+    last digit.
     """
     predictor = predictor_of(job.model, job.sha256)
-    for first in range(0, len(chosen), _AT_ONCE):
-        begun = [_begun(record, predictor) for record in chosen[first : first + _AT_ONCE]]
-        yield from (_ended(row, ready, predictor, job) for row, ready in begun)
 
-
-def _begun(record: Record, predictor: Predictor) -> tuple[Row, Ready | None]:
-    row: Row = {"record": record.name, "code": OK}
-
-    def made_ready() -> Ready:
+    def ready(row: Row, record: Record) -> Ready:
         files = files_of(record)
         row["input_sha256"] = _digest(files)
         return make_ready(formats.read_files(files), predictor.contract)
 
-    return _guarded(row, made_ready)
+    def inferred(_row: Row, ready: Ready) -> tuple[Ready, Inference]:
+        return ready, infer(ready, predictor, job.explain)
+
+    def ended(row: Row, both: tuple[Ready, Inference]) -> None:
+        row |= _answer(judge(*both, predictor.contract))
+
+    for first in range(0, len(chosen), _AT_ONCE):
+        some = [(_begun(record), record) for record in chosen[first : first + _AT_ONCE]]
+        yield from (row for row, _ in _each(_each(_each(some, ready), inferred), ended))
 
 
-def _ended(row: Row, ready: Ready | None, predictor: Predictor, job: Job) -> Row:
-    if ready is None:
-        return row
-    row, assessment = _guarded(row, lambda: judge(ready, predictor, job.explain))
-    return row if assessment is None else row | _answer(assessment)
+def _begun(record: Record) -> Row:
+    return {"record": record.name, "code": OK}
 
 
-def _guarded(row: Row, step: Callable[[], Step]) -> tuple[Row, Step | None]:
-    """What a step gives, or the row that says why there is nothing."""
+def _each(
+    under_way: Sequence[tuple[Row, Given | None]], part: Callable[[Row, Given], Made]
+) -> list[tuple[Row, Made | None]]:
+    """What a part of the trip makes of each; nothing of one whose row tells already why it ended before."""
+    return [(row, None if given is None else _guarded(row, given, part)) for row, given in under_way]
+
+
+def _guarded(row: Row, given: Given, part: Callable[[Row, Given], Made]) -> Made | None:
     try:
-        return row, step()
+        return part(row, given)
     except EcgError as refusal:
         quality = refusal.report if isinstance(refusal, QualityRejected) else None
-        return row | {"code": refusal.code, "detail": refusal.message} | _quality(quality), None
+        row |= {"code": refusal.code, "detail": refusal.message} | _quality(quality)
     except OSError as error:
-        return row | {"code": UNREADABLE, "detail": type(error).__name__}, None
+        row |= {"code": UNREADABLE, "detail": type(error).__name__}
     except Exception as error:  # a defect costs one row, is logged by its type, and fails the run at its end
         _log.error("row_failed", record=row["record"], error=type(error).__name__)
-        return row | {"code": DEFECT, "detail": type(error).__name__}, None
+        row |= {"code": DEFECT, "detail": type(error).__name__}
+    return None
 
 
 def _answer(assessment: Assessment) -> dict[str, Any]:
