@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import structlog
@@ -97,6 +98,8 @@ class _Outgoing:
                 return
             self._dress(message)
         await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            await asyncio.sleep(0)  # the loop sends what was written at the end of its turn: this ends it
 
     async def instead(self, error: EcgError) -> None:
         """This problem in place of whatever the application says; nothing when its answer is already on its way."""

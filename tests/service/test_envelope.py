@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -21,10 +22,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 
-from service import logs
+from service import logs, tracing
 from service.app import create_app
 from service.audit.store import Store
+from service.envelope import Envelope
+from service.metrics import Metrics
 from service.settings import Settings
 from tests.conftest import ROOT
 from tests.service.server import Server
@@ -39,6 +43,40 @@ async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://x") as http:
         yield http
+
+
+def test_nobody_waits_for_what_is_counted() -> None:
+    """An answer's last byte leaves at the end of the loop's turn; what is told of it is told in a later one."""
+    events: list[str] = []
+
+    class Counts:
+        def __getattr__(self, _name: str) -> Any:
+            return Counts()
+
+        def labels(self, *_values: str) -> Any:
+            events.append("counted")
+            return Counts()
+
+        def __call__(self, *_: object) -> None:
+            pass
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await send({"type": "http.response.body", "body": b"last"})
+
+    async def send(message: Message) -> None:
+        if message.get("body") == b"last":
+            asyncio.get_running_loop().call_soon(events.append, "the turn has ended")
+
+    async def run() -> None:
+        around = Envelope(app, Store("sqlite://"), cast(Metrics, Counts()), tracing.make(None))
+        scope = {"type": "http", "method": "GET", "path": "/health/live", "headers": [], "scheme": "http"}
+        await around(scope, cast(Receive, None), send)
+
+    asyncio.run(run())
+    assert events[0] == "the turn has ended"
+    assert "counted" in events
 
 
 def test_no_answer_leaves_without_its_row(sqlite_url: str) -> None:
