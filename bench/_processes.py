@@ -17,6 +17,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _START_S: Final = 90.0
+_TO_WAKE_S: Final = 0.5  # what was missed is caught up with first
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,25 @@ class Running:
         """Proportional set size: pages that several processes share count once."""
         return sum(_pss_kib(pid) for pid in self.pids()) / 1024
 
+    @contextlib.contextmanager
+    def awake(self) -> Iterator[None]:
+        """Let it run meanwhile, and stand still again."""
+        self.tell(signal.SIGCONT)
+        time.sleep(_TO_WAKE_S)
+        try:
+            yield
+        finally:
+            self.stand_still()
+
+    def stand_still(self) -> None:
+        """So that what it does unasked is not measured as another's."""
+        self.tell(signal.SIGSTOP)
+
+    def tell(self, number: signal.Signals) -> None:
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -56,9 +76,11 @@ def running(
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=out, stderr=out, start_new_session=True
         )  # fmt: skip
+    server = Running(port, process, extra)
     try:
-        yield Running(port, process, extra)
+        yield server
     finally:
+        server.tell(signal.SIGCONT)
         family = {pid: _born(pid) for pid in _tree(process.pid)}
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
@@ -65,7 +65,7 @@ def _peer(module: str, python: Path | str, port: int) -> list[str]:
 
 
 def _in_own_environment(name: str, module: str, sent: dict[str, Sent] | None = None) -> Candidate | None:
-    """A framework whose pins quarrel with ours lives in .cache/peers/<name>."""
+    """A framework whose pins quarrel with ours lives in .cache/peers/<name>; install.sh there puts it in."""
     python = PEERS / name / "bin" / "python"
     if not python.is_file():
         return None
@@ -212,6 +212,14 @@ class Line:
     rounds_cpu_ms: list[float]
 
 
+def _turn(candidate: Candidate, server: Running) -> Iterator[tuple[str, int, tuple[Measured, float, float]]]:
+    for kind, sent in candidate.sent.items():
+        for clients in CLIENTS:
+            seconds = min(SECONDS, 1.0) if candidate.is_slow and clients > WORKERS else SECONDS
+            found, cpu_ms = _round(server, sent, clients, seconds)
+            yield kind, clients, (found, cpu_ms, server.memory_mib())
+
+
 def _round(server: Running, sent: Sent, clients: int, seconds: float) -> tuple[Measured, float]:
     before = server.cpu_s()
     found = load(server.port, sent, clients, seconds)
@@ -219,7 +227,8 @@ def _round(server: Running, sent: Sent, clients: int, seconds: float) -> tuple[M
 
 
 def measure() -> dict[str, Any]:
-    """All candidates run at once and take turns, so that a slow minute of the machine is everybody's."""
+    """All candidates are up and take turns, so that a slow minute of the machine is everybody's; the others meanwhile
+    stand still."""
     rounds: dict[tuple[str, str, int], list[tuple[Measured, float, float]]] = {}
     floors: list[dict[str, float]] = []
     bare: list[dict[str, float]] = []
@@ -233,13 +242,9 @@ def measure() -> dict[str, Any]:
             bare.append(bare_ms())
             woken.append(woken_ms())
             for candidate, server in up:
-                for kind, sent in candidate.sent.items():
-                    for clients in CLIENTS:
-                        seconds = min(SECONDS, 1.0) if candidate.is_slow and clients > WORKERS else SECONDS
-                        found, cpu_ms = _round(server, sent, clients, seconds)
-                        rounds.setdefault((candidate.name, kind, clients), []).append(
-                            (found, cpu_ms, server.memory_mib())
-                        )
+                with server.awake():
+                    for kind, clients, found in _turn(candidate, server):
+                        rounds.setdefault((candidate.name, kind, clients), []).append(found)
     return {
         "floor_ms": _medians(floors),
         "floors_ms": floors,
@@ -277,6 +282,7 @@ def _started(stack: contextlib.ExitStack, candidate: Candidate, folder: Path) ->
             print(f"{candidate.name}: does not answer, see {log.relative_to(ROOT)}", file=sys.stderr)
             return None
     load(port, next(iter(candidate.sent.values())), 4, 2.0)
+    server.stand_still()
     return candidate, server
 
 
