@@ -71,7 +71,7 @@ def rate(chosen: list[Record], job: Job) -> Rate:
     answered = [each for each, row in zip(some, rows_of(some, job), strict=True) if row["code"] == OK]
     blocks = [answered[first : first + BATCH] for first in range(0, len(answered) - BATCH + 1, BATCH)][:BLOCKS]
     rows, trips, inferences, briefs = [], [], [], []
-    for block in blocks:
+    for block in blocks * ROUNDS:
         rows.append(cpu_ms(lambda: list(rows_of(block, job)))[1])  # noqa: B023 - called at once
         prepared, spent = cpu_ms(lambda: [trip(each, predictor) for each in block])  # noqa: B023
         trips.append(spent)

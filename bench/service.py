@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import itertools
 import json
 import os
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
@@ -41,6 +42,7 @@ PAUSES: Final = 150
 SAMPLES: Final = ROOT / "service" / "samples"
 WFDB: Final = Sent("/predict", "application/zip", SAMPLES / "wfdb.zip")
 XML: Final = Sent("/predict", "application/xml", SAMPLES / "muse_xml.xml")
+KINDS: Final = {"WFDB": WFDB, "MUSE XML": XML}
 PEERS: Final = ROOT / ".cache" / "peers"
 
 
@@ -69,7 +71,7 @@ def _in_own_environment(name: str, module: str, sent: dict[str, Sent] | None = N
     python = PEERS / name / "bin" / "python"
     if not python.is_file():
         return None
-    return Candidate(name, functools.partial(_peer, module, python), sent or {"WFDB": WFDB, "MUSE XML": XML})
+    return Candidate(name, functools.partial(_peer, module, python), sent or KINDS)
 
 
 def _ray_daemons() -> list[int]:
@@ -95,14 +97,13 @@ def _as_json(sent: dict[str, Sent], path: str, request: Callable[[bytes], bytes]
 
 
 def candidates() -> list[Candidate]:
-    both = {"WFDB": WFDB, "MUSE XML": XML}
     listed = [
-        Candidate("this service", _own, both),
+        Candidate("this service", _own, KINDS),
         Candidate("usual endpoint", functools.partial(_peer, "usual", sys.executable), {"WFDB": WFDB}, is_slow=True),
-        _in_own_environment("litserve", "lit_serve", _as_json(both, "/predict", _wrapped.for_litserve)),
+        _in_own_environment("litserve", "lit_serve", _as_json(KINDS, "/predict", _wrapped.for_litserve)),
         _in_own_environment("bentoml", "bento_ml"),
-        _in_own_environment("mlserver", "ml_server", _as_json(both, "/v2/models/ecg/infer", _wrapped.for_mlserver)),
-        Candidate("ray serve", functools.partial(_peer, "ray_serve", sys.executable), both, extra=_ray_daemons),
+        _in_own_environment("mlserver", "ml_server", _as_json(KINDS, "/v2/models/ecg/infer", _wrapped.for_mlserver)),
+        Candidate("ray serve", functools.partial(_peer, "ray_serve", sys.executable), KINDS, extra=_ray_daemons),
     ]
     return [each for each in listed if each is not None]
 
@@ -212,23 +213,18 @@ class Line:
     rounds_cpu_ms: list[float]
 
 
-def _turn(candidate: Candidate, server: Running) -> Iterator[tuple[str, int, tuple[Measured, float, float]]]:
-    for kind, sent in candidate.sent.items():
-        for clients in CLIENTS:
-            seconds = min(SECONDS, 1.0) if candidate.is_slow and clients > WORKERS else SECONDS
-            found, cpu_ms = _round(server, sent, clients, seconds)
-            yield kind, clients, (found, cpu_ms, server.memory_mib())
-
-
-def _round(server: Running, sent: Sent, clients: int, seconds: float) -> tuple[Measured, float]:
-    before = server.cpu_s()
-    found = load(server.port, sent, clients, seconds)
-    return found, (server.cpu_s() - before) / max(found.requests, 1) * 1000
+def _asked(candidate: Candidate, server: Running, kind: str, clients: int) -> tuple[Measured, float, float]:
+    """What its callers saw, its CPU milliseconds a request, its memory."""
+    seconds = min(SECONDS, 1.0) if candidate.is_slow and clients > WORKERS else SECONDS
+    with server.awake():
+        before = server.cpu_s()
+        found = load(server.port, candidate.sent[kind], clients, seconds)
+        return found, (server.cpu_s() - before) / max(found.requests, 1) * 1000, server.memory_mib()
 
 
 def measure() -> dict[str, Any]:
-    """All candidates are up and take turns, so that a slow minute of the machine is everybody's; the others meanwhile
-    stand still."""
+    """All candidates are up and take turns at each load, so that a slow minute of the machine is everybody's; who is
+    not asked stands still."""
     rounds: dict[tuple[str, str, int], list[tuple[Measured, float, float]]] = {}
     floors: list[dict[str, float]] = []
     bare: list[dict[str, float]] = []
@@ -241,9 +237,10 @@ def measure() -> dict[str, Any]:
             floors.append(floor_ms())
             bare.append(bare_ms())
             woken.append(woken_ms())
-            for candidate, server in up:
-                with server.awake():
-                    for kind, clients, found in _turn(candidate, server):
+            for kind, clients in itertools.product(KINDS, CLIENTS):
+                for candidate, server in up:
+                    if kind in candidate.sent:
+                        found = _asked(candidate, server, kind, clients)
                         rounds.setdefault((candidate.name, kind, clients), []).append(found)
     return {
         "floor_ms": _medians(floors),
@@ -251,7 +248,7 @@ def measure() -> dict[str, Any]:
         "bare_ms": _medians(bare),
         "woken_ms": median(woken),
         "pause_ms": PAUSE_S * 1000,
-        "stages_ms": _stages.profile({"WFDB": WFDB.body, "MUSE XML": XML.body}),
+        "stages_ms": _stages.profile({kind: sent.body for kind, sent in KINDS.items()}),
         "audit": _stages.audit(),
         "lines": [asdict(_line(key, found)) for key, found in rounds.items()],
         "rounds": ROUNDS,

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 install() {
   local folder=.cache/peers/$1
-  test -e "$folder/bin/python" || python3.11 -m venv "$folder"
+  test -e "$folder/bin/python" || "${PYTHON:-python3.11}" -m venv "$folder"
   "$folder/bin/pip" install -q "${@:2}" numpy scipy pydantic defusedxml pydicom soundfile onnxruntime orjson
 }
 install litserve litserve
