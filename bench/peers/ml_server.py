@@ -21,7 +21,8 @@ def main() -> int:
     model = {"name": "ecg", "implementation": "bench.peers._mlserver_model.Ecg"}
     (folder / "model-settings.json").write_text(json.dumps(model))
     program = str(Path(sys.executable).with_name("mlserver"))
-    return subprocess.call([program, "start", str(folder)], env=dict(os.environ))
+    # It leaves folders of its own where it stands.
+    return subprocess.call([program, "start", "."], env=dict(os.environ), cwd=folder)
 
 
 if __name__ == "__main__":
