@@ -112,8 +112,9 @@ def files_of(record: Record) -> dict[str, bytes]:
 def _read(store: Any, path: str) -> bytes:
     """At most one byte more than the readers accept: a giant file is refused, not loaded."""
     with store.open(path, "rb") as stream:
-        known = getattr(stream, "size", None)  # room is made for what is asked for, and most files are small
-        data: bytes = stream.read((MAX_FILE_BYTES if known is None else min(known, MAX_FILE_BYTES)) + 1)
+        # Room is made for what is asked for, and most files are small. Some stores, and some files, tell no size.
+        told = getattr(stream, "size", None) or MAX_FILE_BYTES
+        data: bytes = stream.read(min(told, MAX_FILE_BYTES) + 1)
     if len(data) > MAX_FILE_BYTES:
         raise TooLarge("the file is over the ceiling", limit_bytes=MAX_FILE_BYTES)
     return data
