@@ -50,6 +50,7 @@ def create_app(settings: Settings, *, on_signals: bool = False) -> FastAPI:
     app = FastAPI(
         title=openapi.TITLE, description=openapi.DESCRIPTION, version=__version__, lifespan=lifespan,
         docs_url=None, redoc_url=None, redirect_slashes=False, root_path=settings.root_path,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # it would tell whole addresses; ours does not
     )  # fmt: skip
     app.state.house = home
     app.add_middleware(Envelope, store=home.store, metrics=home.metrics, tracing=home.tracing)

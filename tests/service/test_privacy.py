@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import subprocess
+import sys
 import zipfile
 from importlib.util import find_spec
 from io import BytesIO
@@ -19,7 +21,7 @@ from service.audit import __main__ as audit
 from tests.ecg.hearts import normal_mv
 from tests.makers import dicom, fhir, scp_ecg, wfdb
 from tests.service.pdf_text import content, strings
-from tests.service.server import Server
+from tests.service.server import ROOT, Server
 
 NAME, PATIENT_ID, BORN = "Zyxwvut", "PID-918273", "19371224"
 TRACING = find_spec("opentelemetry") is not None and find_spec("opentelemetry.sdk") is not None
@@ -131,6 +133,33 @@ def test_the_spans_are_there(traces: dict[str, str]) -> None:
     pytest.importorskip("opentelemetry.sdk", reason="the tracing extra is not installed")
     assert {"infer", "read", "render"} <= set(traces["spans"].split())
     assert "POST /predict" in traces["spans"]
+
+
+_INSTRUMENTED = f"""
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import SecretStr
+from starlette.testclient import TestClient
+from service.app import create_app
+from service.settings import Settings
+
+spans = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(provider)
+with TestClient(create_app(Settings(audit_url=SecretStr("sqlite://")))) as client:
+    assert client.get("/predictions?limit=5&patient={NAME}").status_code == 200
+print([dict(span.attributes) for span in spans.get_finished_spans()])
+"""
+
+
+@pytest.mark.skipif(not TRACING, reason="the tracing extra is not installed")
+def test_the_framework_traces_nothing_of_its_own() -> None:
+    """Started under an agent that traces all that can be traced, addresses and what stands in them stay untold."""
+    told = subprocess.run([sys.executable, "-c", _INSTRUMENTED], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout.splitlines()[-1] == "[]"
 
 
 def test_two_patients_one_ecg_one_answer(server: Server) -> None:
