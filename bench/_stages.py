@@ -41,7 +41,7 @@ def _of_one(upload: Upload, registry: Registry) -> dict[str, float]:
         answered = judge(upload, digest, Options(), registry.shelf.default, lambda: False)
         judged = time.perf_counter()
         json.render(answered)
-        stages = {"hash": hashed - begun, **answered.stages_s, "render": time.perf_counter() - judged}
+        stages = {"hash": hashed - begun, **answered.stopwatch.seconds, "render": time.perf_counter() - judged}
         for stage, seconds in stages.items():
             seen.setdefault(stage, []).append(seconds * 1000)
     found = {stage: median(each) for stage, each in seen.items()}

@@ -4,39 +4,60 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from ecg import beats as beat_room
 from ecg import explain as explanations
 from ecg import formats, harmonise, preprocess, quality, risk
-from ecg.beats import Beats
+from ecg.beats import Beats, Filtered
 from ecg.contract import Contract, IntendedUse, MapKind, OutOfDistribution
-from ecg.errors import OutsidePopulation
+from ecg.errors import EcgError, OutsidePopulation
 from ecg.explain import Attention
+from ecg.leads import LEADS
 from ecg.measure import Measurements
 from ecg.predictor import Inference, Predictor
 from ecg.quality import QualityReport
 from ecg.recording import Recording, TwelveLead
 from ecg.risk import Risk
 
+_EVERY_LEAD: Final = np.ones(len(LEADS), dtype=bool)
+
+
+class Stage(NamedTuple):
+    """By time.perf_counter."""
+
+    name: str
+    began_s: float
+    ended_s: float
+
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Seconds by stage of the trip."""
+    """When each stage of the trip began and ended; where two threads share the trip, stages lie side by side."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for name, began_s, ended_s in self.stages:
+            found[name] = found.get(name, 0.0) + ended_s - began_s
+        return found
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         self.require_wanted(name)
-        start = time.perf_counter()
+        began_s = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            self.stages.append(Stage(name, began_s, time.perf_counter()))
 
     def require_wanted(self, name: str) -> None:
         """Raises where nobody waits for the stage of that name any more; alone, somebody always does."""
@@ -73,12 +94,28 @@ def assess(
     explain: bool = True,
     kind: MapKind | None = None,
     stopwatch: Stopwatch | None = None,
+    aside: Executor | None = None,
 ) -> Assessment:
-    """From a recording to its risk and the reasons for it; an EcgError where it may not be judged."""
+    """From a recording to its risk and the reasons for it; an EcgError where it may not be judged.
+
+    A thread `aside` that has nothing else to do shares the work; the answer is the same.
+    """
     watch = stopwatch or Stopwatch()
-    ready = make_ready(recording, predictor.contract, watch)
-    inference = infer(ready, predictor, explain, watch)
+    if aside and not preprocess.needs_beats(predictor.contract.preprocessing):
+        ready, inference = _side_by_side(recording, predictor, explain, watch, aside)
+    else:
+        ready = make_ready(recording, predictor.contract, watch)
+        inference = infer(ready, predictor, explain, watch)
     return judge(ready, inference, predictor.contract, kind, watch)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inspected:
+    """What the recording itself tells, without the network; one that is here may be judged."""
+
+    beats: Beats
+    quality: QualityReport
+    measurements: Measurements
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,31 +124,67 @@ class Ready:
 
     recording: Recording
     twelve: TwelveLead
-    beats: Beats
-    quality: QualityReport
+    inspected: Inspected
     prepared: preprocess.Prepared
 
 
 def make_ready(recording: Recording, contract: Contract, stopwatch: Stopwatch | None = None) -> Ready:
     """The first part of the trip, up to the network's door."""
     watch = stopwatch or Stopwatch()
-    require_population(recording, contract)
-    with watch.stage("harmonise"):
-        twelve = harmonise.to_twelve(recording)
-    with watch.stage("beats"):
-        beats = beat_room.find(twelve)
-    with watch.stage("quality"):
-        report = quality.inspect(twelve, contract.quality, beats)
-        report.require()
+    twelve, filtered = _filtered(recording, contract, watch)
+    inspected = _inspected(twelve, filtered, contract, watch)
     with watch.stage("prepare"):
-        prepared = preprocess.prepared(twelve, contract.preprocessing, beats)
-    return Ready(recording, twelve, beats, report, prepared)
+        prepared = preprocess.prepared(twelve, contract.preprocessing, inspected.beats)
+    return Ready(recording, twelve, inspected, prepared)
 
 
 def infer(ready: Ready, predictor: Predictor, explain: bool = True, stopwatch: Stopwatch | None = None) -> Inference:
     """The second part: the network."""
     with (stopwatch or Stopwatch()).stage("infer"):
-        return predictor.infer(ready.prepared.samples_mv, ready.quality.lead_mask, maps=explain)
+        return predictor.infer(ready.prepared.samples_mv, ready.inspected.quality.lead_mask, maps=explain)
+
+
+def _side_by_side(
+    recording: Recording, predictor: Predictor, explain: bool, watch: Stopwatch, aside: Executor
+) -> tuple[Ready, Inference]:
+    """Both parts at once: the network is asked as if every lead could be used, and again where not every one can."""
+    contract = predictor.contract
+    twelve, filtered = _filtered(recording, contract, watch)
+    inspect = partial(_inspected, twelve, filtered, contract, watch)
+    try:
+        with watch.stage("prepare"):
+            prepared = preprocess.prepared(twelve, contract.preprocessing, filtered)
+    except EcgError:
+        inspect()  # what it refuses is told first, as if one had come after the other
+        raise
+    inspecting = aside.submit(inspect)  # not sooner: only the network lets go of the interpreter
+    try:
+        with watch.stage("infer"):
+            inference = predictor.infer(prepared.samples_mv, _EVERY_LEAD, maps=explain)
+    finally:
+        inspected = inspecting.result()
+    ready = Ready(recording, twelve, inspected, prepared)
+    if not inspected.quality.lead_mask.all():
+        inference = infer(ready, predictor, explain, watch)
+    return ready, inference
+
+
+def _filtered(recording: Recording, contract: Contract, watch: Stopwatch) -> tuple[TwelveLead, Filtered]:
+    require_population(recording, contract)
+    with watch.stage("harmonise"):
+        twelve = harmonise.to_twelve(recording)
+    with watch.stage("beats"):
+        return twelve, beat_room.filtered(twelve)
+
+
+def _inspected(twelve: TwelveLead, filtered: Filtered, contract: Contract, watch: Stopwatch) -> Inspected:
+    with watch.stage("beats"):
+        beats = beat_room.find_in(filtered)
+    with watch.stage("quality"):
+        report = quality.inspect(twelve, contract.quality, beats)
+        report.require()
+    with watch.stage("measure"):
+        return Inspected(beats, report, beat_room.measure(beats))
 
 
 def judge(
@@ -122,9 +195,7 @@ def judge(
     stopwatch: Stopwatch | None = None,
 ) -> Assessment:
     """The last part: what the network said, in the contract's words, beside what can be measured."""
-    watch, report = stopwatch or Stopwatch(), ready.quality
-    with watch.stage("measure"):
-        measurements = beat_room.measure(ready.beats)
+    watch, report = stopwatch or Stopwatch(), ready.inspected.quality
     estimated = risk.estimate(contract.output, inference.log_hazard)
     attention = None
     if inference.maps is not None:
@@ -133,9 +204,9 @@ def judge(
     return Assessment(
         recording_format=ready.recording.format,
         twelve=ready.twelve,
-        beats=ready.beats,
+        beats=ready.inspected.beats,
         quality=report,
-        measurements=measurements,
+        measurements=ready.inspected.measurements,
         risk=estimated,
         attention=attention,
         warnings=tuple(_warnings(contract, ready.recording, ready.twelve, report, inference)),

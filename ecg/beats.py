@@ -92,12 +92,30 @@ class Beats:
         return _normal(self.r_samples, self.kinds)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Filtered:
+    """A recording at 500 Hz before its beats are known: `signal_mv` as in `Beats`, and of the QRS band every so many
+    samples one."""
+
+    signal_mv: Samples
+    qrs: Samples
+    sampling_rate_hz: float = RATE_HZ
+
+
+def filtered(twelve: TwelveLead) -> Filtered:
+    samples = filters.resample(filters.filled(twelve.samples_mv), twelve.sampling_rate_hz, RATE_HZ)
+    bands = (LOW_HZ, HIGH_HZ, ORDER), (*rpeaks.QRS_BAND_HZ, ORDER)
+    return Filtered(*filters.bands(samples, RATE_HZ, *bands, filters.DECIMATION))
+
+
 def find(twelve: TwelveLead) -> Beats:
     """The beats of a recording; none at all when nothing in it stands out like a QRS complex."""
-    samples = filters.resample(filters.filled(twelve.samples_mv), twelve.sampling_rate_hz, RATE_HZ)
-    every = filters.DECIMATION
-    signal_mv, qrs = filters.bands(samples, RATE_HZ, (LOW_HZ, HIGH_HZ, ORDER), (*rpeaks.QRS_BAND_HZ, ORDER), every)
-    peaks = rpeaks.find(qrs, RATE_HZ / every) * every
+    return find_in(filtered(twelve))
+
+
+def find_in(given: Filtered) -> Beats:
+    signal_mv = given.signal_mv
+    peaks = rpeaks.find(given.qrs, RATE_HZ / filters.DECIMATION) * filters.DECIMATION
     if not peaks.size:
         return Beats(signal_mv, peaks, (), np.zeros(0, dtype=np.float32), None)
     aligned = rpeaks.align(signal_mv, peaks, RATE_HZ, lag_s=_FINE_LAG_S)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ecg import beats as beat_room
 from ecg import filters
-from ecg.beats import Beats
+from ecg.beats import Beats, Filtered
 from ecg.contract import Number, Step
 from ecg.errors import ContractInvalid, TooShort
 from ecg.recording import Samples, Source, TwelveLead
@@ -44,13 +44,15 @@ class Prepared:
 
 
 Parameters = Mapping[str, float]
-Act = Callable[[Prepared, Parameters, TwelveLead, Beats], Prepared]
+Heard = Filtered | Beats
+Act = Callable[[Prepared, Parameters, TwelveLead, Heard], Prepared]
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
     parameters: tuple[str, ...]
     act: Act
+    needs_beats: bool = False
 
 
 def prepare(twelve: TwelveLead, steps: tuple[Step, ...], beats: Beats) -> Samples:
@@ -59,16 +61,20 @@ def prepare(twelve: TwelveLead, steps: tuple[Step, ...], beats: Beats) -> Sample
     return np.array(prepared(twelve, steps, beats).samples_mv, dtype=np.float32, order="C")
 
 
-def prepared(twelve: TwelveLead, steps: tuple[Step, ...], beats: Beats) -> Prepared:
-    """The same, with its place in time."""
+def prepared(twelve: TwelveLead, steps: tuple[Step, ...], heard: Heard) -> Prepared:
+    """The same, with its place in time. A recipe that needs no beats can be followed before they are found."""
     known = validate(steps)
     if known[:2] == _BEATS_OWN:
-        state, known = Prepared(beats.signal_mv, beats.sampling_rate_hz), known[2:]
+        state, known = Prepared(heard.signal_mv, heard.sampling_rate_hz), known[2:]
     else:
         state = Prepared(filters.filled(twelve.samples_mv), twelve.sampling_rate_hz)
     for name, parameters in known:
-        state = STEPS[name].act(state, parameters, twelve, beats)
+        state = STEPS[name].act(state, parameters, twelve, heard)
     return state
+
+
+def needs_beats(steps: tuple[Step, ...]) -> bool:
+    return any(STEPS[name].needs_beats for name, _ in validate(steps))
 
 
 def validate(steps: tuple[Step, ...]) -> list[tuple[str, dict[str, float]]]:
@@ -112,27 +118,27 @@ _BEATS_OWN: Final = [
 ]
 
 
-def _resample(state: Prepared, to: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+def _resample(state: Prepared, to: Parameters, _twelve: TwelveLead, _heard: Heard) -> Prepared:
     resampled = filters.resample(state.samples_mv, state.rate_hz, to["rate_hz"])
     return replace(state, samples_mv=resampled, rate_hz=to["rate_hz"])
 
 
-def _bandpass(state: Prepared, at: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+def _bandpass(state: Prepared, at: Parameters, _twelve: TwelveLead, _heard: Heard) -> Prepared:
     make = filters.Spectrum(state.samples_mv, state.rate_hz).bandpass
     return _filtered(state, lambda: make(at["low_hz"], at["high_hz"], round(at["order"])))
 
 
-def _highpass(state: Prepared, at: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+def _highpass(state: Prepared, at: Parameters, _twelve: TwelveLead, _heard: Heard) -> Prepared:
     make = filters.Spectrum(state.samples_mv, state.rate_hz).highpass
     return _filtered(state, lambda: make(at["low_hz"], round(at["order"])))
 
 
-def _lowpass(state: Prepared, at: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+def _lowpass(state: Prepared, at: Parameters, _twelve: TwelveLead, _heard: Heard) -> Prepared:
     make = filters.Spectrum(state.samples_mv, state.rate_hz).lowpass
     return _filtered(state, lambda: make(at["high_hz"], round(at["order"])))
 
 
-def _notch(state: Prepared, at: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+def _notch(state: Prepared, at: Parameters, _twelve: TwelveLead, _heard: Heard) -> Prepared:
     make = filters.Spectrum(state.samples_mv, state.rate_hz).notch
     return _filtered(state, lambda: make(at["frequency_hz"], at["quality"]))
 
@@ -144,7 +150,9 @@ def _filtered(state: Prepared, make: Callable[[], Samples]) -> Prepared:
         raise ContractInvalid(f"preprocessing at {state.rate_hz:g} Hz: {error}") from error
 
 
-def _median_beat(state: Prepared, span: Parameters, twelve: TwelveLead, beats: Beats) -> Prepared:
+def _median_beat(state: Prepared, span: Parameters, twelve: TwelveLead, beats: Heard) -> Prepared:
+    if isinstance(beats, Filtered):
+        raise TypeError("a median beat is made when the beats are known")
     if twelve.source is Source.MEDIAN_BEAT:
         raise TooShort("the file holds only a median beat; the model makes its own from a rhythm strip")
     r_samples = np.rint(beats.normal_r_samples * (state.rate_hz / beats.sampling_rate_hz)).astype(np.int64)
@@ -159,7 +167,7 @@ def _median_beat(state: Prepared, span: Parameters, twelve: TwelveLead, beats: B
     return Prepared(beat, state.rate_hz, -before * state.step_ms, tuple((r_samples * state.step_ms).tolist()))
 
 
-def _file_median_beat(state: Prepared, span: Parameters, twelve: TwelveLead, beats: Beats) -> Prepared:
+def _file_median_beat(state: Prepared, span: Parameters, twelve: TwelveLead, beats: Heard) -> Prepared:
     """The device's own median beat where the file brings one, laid with its R where ours is; else our own."""
     theirs = twelve if twelve.source is Source.MEDIAN_BEAT else twelve.median_beat
     if theirs is None:
@@ -170,7 +178,7 @@ def _file_median_beat(state: Prepared, span: Parameters, twelve: TwelveLead, bea
     return Prepared(leads[:, around], state.rate_hz, -before * state.step_ms, ())
 
 
-def _rhythm(state: Prepared, span: Parameters, twelve: TwelveLead, _beats: Beats) -> Prepared:
+def _rhythm(state: Prepared, span: Parameters, twelve: TwelveLead, _heard: Heard) -> Prepared:
     """The middle of the recording, since its ends suffer most from filters and from electrodes settling."""
     wanted, n = round(span["seconds"] * state.rate_hz), state.samples_mv.shape[1]
     if n < wanted or twelve.source is Source.MEDIAN_BEAT:
@@ -180,7 +188,7 @@ def _rhythm(state: Prepared, span: Parameters, twelve: TwelveLead, _beats: Beats
     return replace(state, samples_mv=samples_mv, start_ms=state.start_ms + start * state.step_ms)
 
 
-def _level(state: Prepared, by: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+def _level(state: Prepared, by: Parameters, _twelve: TwelveLead, _heard: Heard) -> Prepared:
     """Zero where each lead rests: the middle of the narrowest band of voltage that holds this share of its samples.
 
     A filter leaves the mean at zero, so that a T wave that turns over lifts everything between the beats.
@@ -194,11 +202,11 @@ def _level(state: Prepared, by: Parameters, _twelve: TwelveLead, _beats: Beats) 
     return replace(state, samples_mv=state.samples_mv - np.float32(0.5) * (low + high))
 
 
-def _scale(state: Prepared, by: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+def _scale(state: Prepared, by: Parameters, _twelve: TwelveLead, _heard: Heard) -> Prepared:
     return replace(state, samples_mv=state.samples_mv * np.float32(1 / by["mv_per_unit"]))
 
 
-def _clip(state: Prepared, to: Parameters, _twelve: TwelveLead, _beats: Beats) -> Prepared:
+def _clip(state: Prepared, to: Parameters, _twelve: TwelveLead, _heard: Heard) -> Prepared:
     limit = np.float32(to["limit_mv"])
     return replace(state, samples_mv=np.clip(state.samples_mv, -limit, limit))
 
@@ -209,8 +217,8 @@ STEPS: Final[dict[str, _Kind]] = {
     "highpass.v1": _Kind(("low_hz", "order"), _highpass),
     "lowpass.v1": _Kind(("high_hz", "order"), _lowpass),
     "notch.v1": _Kind(("frequency_hz", "quality"), _notch),
-    "median_beat.v1": _Kind(("before_ms", "after_ms"), _median_beat),
-    "file_median_beat.v1": _Kind(("before_ms", "after_ms"), _file_median_beat),
+    "median_beat.v1": _Kind(("before_ms", "after_ms"), _median_beat, needs_beats=True),
+    "file_median_beat.v1": _Kind(("before_ms", "after_ms"), _file_median_beat, needs_beats=True),
     "rhythm.v1": _Kind(("seconds",), _rhythm),
     "level.v1": _Kind(("share",), _level),
     "scale.v1": _Kind(("mv_per_unit",), _scale),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,7 @@ class Answered:
     sha256: str
     options: Options
     assessment: Assessment
-    stages_s: dict[str, float]
+    stopwatch: Stopwatch
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -50,13 +51,17 @@ class Watch(Stopwatch):
             raise ClientClosed(f"given up before the stage {name}")
 
 
-def judge(upload: Upload, sha256: str, options: Options, model: Model, abandoned: Abandoned) -> Answered:
+def judge(
+    upload: Upload, sha256: str, options: Options, model: Model, abandoned: Abandoned, aside: Executor | None = None
+) -> Answered:
     """Runs in the worker thread."""
     watch = Watch(abandoned=abandoned)
     with watch.stage("read"):
         recording = recording_of(upload)
-    assessment = assess(recording, model.predictor, explain=options.explain, kind=options.map, stopwatch=watch)
-    return Answered(new_id(), now(), model, sha256, options, assessment, watch.seconds)
+    assessment = assess(
+        recording, model.predictor, explain=options.explain, kind=options.map, stopwatch=watch, aside=aside
+    )
+    return Answered(new_id(), now(), model, sha256, options, assessment, watch)
 
 
 def recording_of(upload: Upload) -> Recording:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import time
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
@@ -49,8 +49,10 @@ async def answer(house: House, request: Request, trail: Trail, question: Questio
         return _again(trail, earlier)
     model = house.models.shelf.choose(question.options.model)
     trail.facts |= model_facts(model)
-    answered, kept = await while_connected(request, lambda abandoned: _made(question, model, abandoned), house.worker)
-    house.tracing.stages(answered.stages_s)
+    answered, kept = await while_connected(
+        request, lambda abandoned: _made(question, model, abandoned, house.worker.spare), house.worker
+    )
+    house.tracing.stages(answered.stopwatch.stages)
     trail.last = partial(note, house.metrics, answered)
     earlier = await _written(house, trail, answered, kept, claim)
     return _again(trail, earlier) if earlier else Response(kept.body, 200, media_type=kept.media_type)
@@ -70,14 +72,13 @@ def model_facts(model: Model) -> dict[str, str]:
     return {"model": model.label, "model_sha256": model.sha256, "contract_digest": model.contract_digest}
 
 
-def _made(question: Question, model: Model, abandoned: Abandoned) -> tuple[Answered, Answer]:
-    answered = judge(question.upload, question.sha256, question.options, model, abandoned)
-    begun = time.perf_counter()
-    body = question.representation.render(answered)
-    # An answer in JSON without waveforms is itself what is kept of it.
-    is_kept = question.representation is json and not question.options.include
-    record = body if is_kept else json.kept(answered)
-    answered.stages_s["render"] = time.perf_counter() - begun
+def _made(question: Question, model: Model, abandoned: Abandoned, aside: Executor | None) -> tuple[Answered, Answer]:
+    answered = judge(question.upload, question.sha256, question.options, model, abandoned, aside)
+    with answered.stopwatch.stage("render"):
+        body = question.representation.render(answered)
+        # An answer in JSON without waveforms is itself what is kept of it.
+        is_kept = question.representation is json and not question.options.include
+        record = body if is_kept else json.kept(answered)
     return answered, Answer(answered.id, question.representation.MEDIA_TYPE, body, record)
 
 
@@ -101,7 +102,7 @@ def _again(trail: Trail, earlier: Repeated) -> Response:
 def note(metrics: Metrics, answered: Answered) -> None:
     """Counts for the operator."""
     assessment = answered.assessment
-    for stage, seconds in answered.stages_s.items():
+    for stage, seconds in answered.stopwatch.seconds.items():
         metrics.stage(stage).observe(seconds)
     metrics.formats.labels(assessment.recording_format).inc()
     for issue in assessment.quality.issues:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from starlette.types import Scope
+
+from ecg.assess import Stage
 
 _NANOSECONDS: Final = 1_000_000_000
 
@@ -16,8 +18,8 @@ class Tracing(Protocol):
     def request(self, scope: Scope) -> Any:
         """A context around one request; entering it gives a Span."""
 
-    def stages(self, seconds: Mapping[str, float]) -> None:
-        """The stages of an answer that was just made, in their order."""
+    def stages(self, stages: Iterable[Stage]) -> None:
+        """The stages of an answer that was just made."""
 
     def close(self) -> None:
         """Send what waits."""
@@ -38,7 +40,7 @@ class NoTracing:
     def request(self, scope: Scope) -> Iterator[Span]:
         yield _Silent()
 
-    def stages(self, seconds: Mapping[str, float]) -> None:
+    def stages(self, stages: Iterable[Stage]) -> None:
         pass
 
     def close(self) -> None:
@@ -56,9 +58,8 @@ def make(endpoint: str | None) -> Tracing:
     return OtlpTracing(endpoint)
 
 
-def ends(seconds: Mapping[str, float], now_ns: int | None = None) -> Iterator[tuple[str, int, int]]:
-    """Stage, start and end in nanoseconds: one after the other, the last one ending now."""
-    end = (now_ns or time.time_ns()) - round(sum(seconds.values()) * _NANOSECONDS)
-    for stage, duration_s in seconds.items():
-        start, end = end, end + round(duration_s * _NANOSECONDS)
-        yield stage, start, end
+def by_the_clock(stages: Iterable[Stage]) -> Iterator[tuple[str, int, int]]:
+    """Name, start and end of each in nanoseconds of the calendar's time."""
+    ahead_ns = time.time_ns() - time.perf_counter_ns()
+    for name, began_s, ended_s in stages:
+        yield name, ahead_ns + round(began_s * _NANOSECONDS), ahead_ns + round(ended_s * _NANOSECONDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from opentelemetry import trace
@@ -13,7 +13,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import Scope
 
-from service.tracing import ends
+from ecg.assess import Stage
+from service.tracing import by_the_clock
 
 
 class OtlpSpan:
@@ -41,9 +42,9 @@ class OtlpTracing:
         with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             yield OtlpSpan(span)
 
-    def stages(self, seconds: Mapping[str, float]) -> None:
-        for stage, start, end in ends(seconds):
-            self._tracer.start_span(stage, start_time=start).end(end)
+    def stages(self, stages: Iterable[Stage]) -> None:
+        for name, start, end in by_the_clock(stages):
+            self._tracer.start_span(name, start_time=start).end(end)
 
     def close(self) -> None:
         self._provider.shutdown()

@@ -91,7 +91,7 @@ async def _answered(
     home: House, way: Trail, record: Upload, options: Options, model: Model, facts: dict[str, Any]
 ) -> dict[str, Any]:
     answered = await home.worker.run(lambda gone: judge(record, facts["input_sha256"], options, model, gone))
-    home.tracing.stages(answered.stages_s)
+    home.tracing.stages(answered.stopwatch.stages)
     note(home.metrics, answered)
     kept = Answer(answered.id, MEDIA_TYPE, b"", json.kept(answered))
     await home.store.record(way.entry(200, OK, **facts | answered.facts), kept)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +23,7 @@ from ecg.errors import (
     OutsidePopulation,
     ProbeMismatch,
     QualityRejected,
+    TooShort,
 )
 from ecg.leads import LEADS
 from ecg.predictor import Predictor
@@ -222,6 +227,18 @@ class TestTrip:
         assess.assess_bytes(makers.of("wfdb").make(KNOWN.astype(float), 500), predictor, stopwatch=watch)
         assert {"read", "harmonise", "beats", "quality", "prepare", "infer", "explain"} <= set(watch.seconds)
 
+    def test_a_stage_has_its_moments(self) -> None:
+        """Told twice, a stage's seconds are added; it is timed when it fails, too."""
+        watch = assess.Stopwatch()
+        with watch.stage("read"):
+            pass
+        with pytest.raises(KeyError), watch.stage("read"):
+            raise KeyError
+        (_, first, second), (name, third, fourth) = watch.stages
+        assert name == "read"
+        assert first <= second <= third <= fourth
+        assert watch.seconds == {"read": pytest.approx(second - first + fourth - third)}
+
     def test_without_explanation_there_is_none(self, predictor: Predictor) -> None:
         """And the risk is the same."""
         found = assess.assess(recording(), predictor, explain=False)
@@ -283,3 +300,69 @@ def test_sums_list_every_artefact() -> None:
     for path in artefacts:
         assert lines[path.name] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert path.with_suffix(".md").is_file()
+
+
+@pytest.fixture(scope="module")
+def rhythm() -> Predictor:
+    """A shipped model: its recipe needs no beats."""
+    return Predictor.load(ROOT / "models" / "hf-general-1.0.0.onnx")
+
+
+@pytest.fixture(scope="module")
+def aside() -> Iterator[Executor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+class _Late(Executor):
+    """Begins a job when its result is asked for."""
+
+    def submit(self, job: Callable[..., Any], /, *given: Any, **named: Any) -> Any:
+        return SimpleNamespace(result=lambda: job(*given, **named))
+
+
+class TestSideBySide:
+    """The trip shared by two threads is the trip of one."""
+
+    @pytest.mark.parametrize("silent", [(), ("V3",), ("V2", "V5")])
+    @pytest.mark.parametrize("kind", list(MapKind))
+    def test_the_answer_is_the_same(
+        self, rhythm: Predictor, aside: Executor, silent: tuple[str, ...], kind: MapKind
+    ) -> None:
+        """Bit for bit, also where leads turn out to be of no use."""
+        samples = KNOWN.copy()
+        samples[[LEADS.index(name) for name in silent]] = 0
+        one, two = (assess.assess(recording(samples), rhythm, kind=kind, aside=each) for each in (None, aside))
+        assert one.risk == two.risk
+        assert one.quality == two.quality
+        assert one.measurements == two.measurements
+        assert one.warnings == two.warnings
+        for name in ("lead_weights", "cross_lead", "activation"):
+            np.testing.assert_array_equal(getattr(one.attention, name), getattr(two.attention, name))
+
+    def test_the_network_does_not_wait(self, rhythm: Predictor) -> None:
+        """However late the other thread begins: only what needs both waits for it."""
+        watch = assess.Stopwatch()
+        assess.assess(recording(), rhythm, stopwatch=watch, aside=_Late())
+        names = [each.name for each in watch.stages]
+        assert names == ["harmonise", "beats", "prepare", "infer", "beats", "quality", "measure", "explain"]
+
+    def test_a_recipe_of_beats_waits_for_them(self, predictor: Predictor, aside: Executor) -> None:
+        """A median beat cannot be made before its beats are known."""
+        assert assess.assess(recording(), predictor, aside=aside).risk == assess.assess(recording(), predictor).risk
+
+    def test_noise_is_refused(self, rhythm: Predictor, aside: Executor) -> None:
+        """Though the network has been asked about it already."""
+        noise = np.random.default_rng(0).normal(0, 0.3, (12, 5_000))
+        with pytest.raises(QualityRejected):
+            assess.assess(recording(noise), rhythm, aside=aside)
+
+    @pytest.mark.parametrize(("seconds", "refusal"), [(4, QualityRejected), (9.9, TooShort)])
+    def test_the_first_refusal_counts(
+        self, rhythm: Predictor, aside: Executor, seconds: float, refusal: type[Exception]
+    ) -> None:
+        """Too short for the gate, or for the model alone: what one thread after the other would have said."""
+        short = KNOWN[:, : round(seconds * 500)]
+        for each in (None, aside):
+            with pytest.raises(refusal):
+                assess.assess(recording(short), rhythm, aside=each)

@@ -14,7 +14,7 @@ from ecg.contract import Number, Step
 from ecg.errors import ContractInvalid, TooShort
 from ecg.harmonise import limb_residual, to_twelve
 from ecg.leads import LEADS
-from ecg.preprocess import STEPS, prepare, prepared, validate
+from ecg.preprocess import STEPS, needs_beats, prepare, prepared, validate
 from ecg.recording import Recording, Source, TwelveLead, Unit, Waveform
 from tests.ecg import hearts
 
@@ -36,6 +36,18 @@ def test_what_the_beats_made_is_used_again() -> None:
     """The recipe that the beats were found with gives their very median beat, without filtering anew."""
     assert prepared(HEART, (TO_500, OWN_BAND, BEAT), BEATS).samples_mv is BEATS.median_mv
     assert prepared(HEART, (TO_500, OWN_BAND), BEATS).samples_mv is BEATS.signal_mv
+
+
+def test_a_strip_needs_no_beats() -> None:
+    """It is the same before they are known; a median beat is refused until then."""
+    heard = beat_room.filtered(HEART)
+    strip = (TO_500, OWN_BAND, TEN_S, step("clip.v1", limit_mv=10.0))
+    assert not needs_beats(strip)
+    assert np.array_equal(prepared(HEART, strip, heard).samples_mv, prepare(HEART, strip, BEATS))
+    for beat in (BEAT, step("file_median_beat.v1", before_ms=480.0, after_ms=720.0)):
+        assert needs_beats((TO_500, OWN_BAND, beat))
+        with pytest.raises(TypeError):
+            prepared(HEART, (TO_500, OWN_BAND, beat), heard)
 
 
 def test_shared_and_separate_ways_agree() -> None:

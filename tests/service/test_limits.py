@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import threading
 import time
+from concurrent.futures import Executor
 from pathlib import Path
 
 import pytest
 
 from service.limits import Line, Places, Rate
 from service.metrics import decile, population_stability_index
+from service.processors import Processors
 from service.refusals import AnswerTimeout, NotAcceptable, QueueFull, RateLimited
 from service.representations import negotiate
 from service.worker import Worker
@@ -128,6 +131,39 @@ def test_a_job_whose_caller_left_is_never_begun() -> None:
         worker.close()
 
     asyncio.run(run())
+
+
+def test_the_second_thread_is_for_a_job_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another job waits, or another process runs, it would take a processor from it."""
+
+    async def run() -> None:
+        processors = Processors()
+        worker = Worker(timeout_s=5, processors=processors)
+        monkeypatch.setattr(processors, "is_one_idle", lambda: True)
+        assert isinstance(await worker.run(lambda _: worker.spare), Executor)
+        first, _ = await asyncio.gather(*(worker.run(lambda _: worker.spare) for _ in range(2)))
+        assert first is None
+        monkeypatch.setattr(processors, "is_one_idle", lambda: False)
+        assert await worker.run(lambda _: worker.spare) is None
+        worker.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("running", "idle"), [(1, True), (64, False)])
+def test_the_kernel_tells_who_runs(tmp_path: Path, running: int, idle: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of many processors is idle while one thread runs, none is while as many run as there are."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    told = tmp_path / "loadavg"
+    told.write_text(f"0.20 0.18 0.12 {running}/80 11206\n")
+    processors = Processors(told)
+    assert processors.is_one_idle() is idle
+    processors.close()
+
+
+def test_a_silent_kernel_means_none() -> None:
+    """As in a sandbox without that file."""
+    assert not Processors(Path("/nowhere/loadavg")).is_one_idle()
 
 
 def test_a_job_that_takes_too_long_is_told_so() -> None:
