@@ -61,7 +61,8 @@ def judge(
     assessment = assess(
         recording, model.predictor, explain=options.explain, kind=options.map, stopwatch=watch, aside=aside
     )
-    return Answered(new_id(), now(), model, sha256, options, assessment, watch)
+    # Without `abandoned`, which holds the job that will hold this: a circle stays until the collector comes by.
+    return Answered(new_id(), now(), model, sha256, options, assessment, Stopwatch(watch.stages))
 
 
 def recording_of(upload: Upload) -> Recording:

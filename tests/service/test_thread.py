@@ -10,7 +10,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from service import samples
+from service.answer import judge
+from service.registry import Registry
 from service.thread import Abandoned, SideThread
+from service.uploads import Options, Upload
+from tests.service.server import ROOT
 
 
 def beside(run: Callable[[SideThread], Awaitable[None]]) -> None:
@@ -79,6 +84,31 @@ def test_nothing_of_a_job_is_kept() -> None:
                 return
             await asyncio.sleep(0.01)
         raise AssertionError("the job is still held")
+
+    beside(run)
+
+
+def test_an_answer_is_gone_with_who_held_it() -> None:
+    """It holds a recording: in a circle, it would stay until the collector comes by, and hundreds with it."""
+    registry = Registry(ROOT / "models", None)
+    model = registry.load().default
+    sample = samples.find("wfdb")
+    assert sample
+    upload = Upload({"": sample.data})
+
+    async def run(thread: SideThread) -> None:
+        answered = await thread.start(lambda abandoned: judge(upload, upload.sha256, Options(), model, abandoned))
+        kept = weakref.ref(answered.assessment.twelve.samples_mv)
+        gc.disable()
+        try:
+            del answered
+            for _ in range(100):
+                if kept() is None:
+                    return
+                await asyncio.sleep(0.01)
+            raise AssertionError("the answer is still held")
+        finally:
+            gc.enable()
 
     beside(run)
 
