@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
@@ -17,7 +17,7 @@ from ecg import explain as explanations
 from ecg import formats, harmonise, preprocess, quality, risk
 from ecg.beats import Beats, Filtered
 from ecg.contract import Contract, IntendedUse, MapKind, OutOfDistribution
-from ecg.errors import EcgError, OutsidePopulation
+from ecg.errors import EcgError, InferenceFailed, OutsidePopulation
 from ecg.explain import Attention
 from ecg.leads import LEADS
 from ecg.measure import Measurements
@@ -158,13 +158,11 @@ def _side_by_side(
         inspect()  # what it refuses is told first, as if one had come after the other
         raise
     inspecting = aside.submit(inspect)  # not sooner: only the network lets go of the interpreter
-    try:
-        with watch.stage("infer"):
-            inference = predictor.infer(prepared.samples_mv, _EVERY_LEAD, maps=explain)
-    finally:
-        inspected = inspecting.result()
-    ready = Ready(recording, twelve, inspected, prepared)
-    if not inspected.quality.lead_mask.all():
+    inference = None
+    with watch.stage("infer"), suppress(InferenceFailed):  # it may be a lead that must not be used
+        inference = predictor.infer(prepared.samples_mv, _EVERY_LEAD, maps=explain)
+    ready = Ready(recording, twelve, inspecting.result(), prepared)
+    if inference is None or not ready.inspected.quality.lead_mask.all():
         inference = infer(ready, predictor, explain, watch)
     return ready, inference
 

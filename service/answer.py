@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,9 @@ from service.refusals import ClientClosed
 from service.registry import Model
 from service.thread import Abandoned
 from service.uploads import Options, Upload
+
+# Asked for when it is needed: just begun, a job finds those who brought it still on their way to sleep.
+Spare = Callable[[], Executor | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,14 @@ class Watch(Stopwatch):
 
 
 def judge(
-    upload: Upload, sha256: str, options: Options, model: Model, abandoned: Abandoned, aside: Executor | None = None
+    upload: Upload, sha256: str, options: Options, model: Model, abandoned: Abandoned, spare: Spare = lambda: None
 ) -> Answered:
     """Runs in the worker thread."""
     watch = Watch(abandoned=abandoned)
     with watch.stage("read"):
         recording = recording_of(upload)
     assessment = assess(
-        recording, model.predictor, explain=options.explain, kind=options.map, stopwatch=watch, aside=aside
+        recording, model.predictor, explain=options.explain, kind=options.map, stopwatch=watch, aside=spare()
     )
     # Without `abandoned`, which holds the job that will hold this: a circle stays until the collector comes by.
     return Answered(new_id(), now(), model, sha256, options, assessment, Stopwatch(watch.stages))

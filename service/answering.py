@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ecg.errors import EcgError, QualityRejected
-from service.answer import Answered, judge
+from service.answer import Answered, Spare, judge
 from service.audit.entry import Answer, Claim
 from service.audit.store import REPLAYED, Repeated
 from service.auth import Caller
@@ -72,8 +71,8 @@ def model_facts(model: Model) -> dict[str, str]:
     return {"model": model.label, "model_sha256": model.sha256, "contract_digest": model.contract_digest}
 
 
-def _made(question: Question, model: Model, abandoned: Abandoned, aside: Executor | None) -> tuple[Answered, Answer]:
-    answered = judge(question.upload, question.sha256, question.options, model, abandoned, aside)
+def _made(question: Question, model: Model, abandoned: Abandoned, spare: Spare) -> tuple[Answered, Answer]:
+    answered = judge(question.upload, question.sha256, question.options, model, abandoned, spare)
     with answered.stopwatch.stage("render"):
         body = question.representation.render(answered)
         # An answer in JSON without waveforms is itself what is kept of it.

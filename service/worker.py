@@ -22,7 +22,6 @@ class Worker:
         self._processors = processors or Processors()
         self._under_way = 0
 
-    @property
     def spare(self) -> Executor | None:
         """The second thread, while it takes a processor from nobody: an answer comes sooner by it, and costs more."""
         return self._second if self._under_way == 1 and self._processors.is_one_idle() else None

@@ -347,6 +347,24 @@ class TestSideBySide:
         names = [each.name for each in watch.stages]
         assert names == ["harmonise", "beats", "prepare", "infer", "beats", "quality", "measure", "explain"]
 
+    def test_a_lead_that_breaks_the_network_is_left_out(
+        self, rhythm: Predictor, aside: Executor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What fails with every lead is asked again without those that the gate leaves out."""
+        samples, real = KNOWN.copy(), rhythm.infer
+        samples[LEADS.index("V3")] = 0
+        expected = assess.assess(recording(samples), rhythm).risk
+
+        def fragile(tensor: Any, mask: Any, **named: Any) -> Any:
+            if mask.all():
+                raise InferenceFailed("no number")
+            return real(tensor, mask, **named)
+
+        monkeypatch.setattr(rhythm, "infer", fragile)
+        assert assess.assess(recording(samples), rhythm, aside=aside).risk == expected
+        with pytest.raises(InferenceFailed):
+            assess.assess(recording(), rhythm, aside=aside)
+
     def test_a_recipe_of_beats_waits_for_them(self, predictor: Predictor, aside: Executor) -> None:
         """A median beat cannot be made before its beats are known."""
         assert assess.assess(recording(), predictor, aside=aside).risk == assess.assess(recording(), predictor).risk

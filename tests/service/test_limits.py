@@ -140,11 +140,11 @@ def test_the_second_thread_is_for_a_job_alone(monkeypatch: pytest.MonkeyPatch) -
         processors = Processors()
         worker = Worker(timeout_s=5, processors=processors)
         monkeypatch.setattr(processors, "is_one_idle", lambda: True)
-        assert isinstance(await worker.run(lambda _: worker.spare), Executor)
-        first, _ = await asyncio.gather(*(worker.run(lambda _: worker.spare) for _ in range(2)))
+        assert isinstance(await worker.run(lambda _: worker.spare()), Executor)
+        first, _ = await asyncio.gather(*(worker.run(lambda _: worker.spare()) for _ in range(2)))
         assert first is None
         monkeypatch.setattr(processors, "is_one_idle", lambda: False)
-        assert await worker.run(lambda _: worker.spare) is None
+        assert await worker.run(lambda _: worker.spare()) is None
         worker.close()
 
     asyncio.run(run())
