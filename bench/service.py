@@ -37,8 +37,7 @@ ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "5"))
 CLIENTS: Final = (1, 8, 64)
 FLOOR_S: Final = 2.0
-PAUSE_S: Final = 0.005
-PAUSES: Final = 150
+ALONE: Final = 3  # as often in a round
 SAMPLES: Final = ROOT / "service" / "samples"
 WFDB: Final = Sent("/predict", "application/zip", SAMPLES / "wfdb.zip")
 XML: Final = Sent("/predict", "application/xml", SAMPLES / "muse_xml.xml")
@@ -98,7 +97,7 @@ def _as_json(sent: dict[str, Sent], path: str, request: Callable[[bytes], bytes]
 
 def candidates() -> list[Candidate]:
     listed = [
-        Candidate("this service", _own, KINDS),
+        Candidate(_document.OURS, _own, KINDS),
         Candidate("usual endpoint", functools.partial(_peer, "usual", sys.executable), {"WFDB": WFDB}, is_slow=True),
         _in_own_environment("litserve", "lit_serve", _as_json(KINDS, "/predict", _wrapped.for_litserve)),
         _in_own_environment("bentoml", "bento_ml"),
@@ -134,17 +133,6 @@ def _floor_of_one(_process: int) -> dict[str, float]:
 def bare_ms() -> dict[str, float]:
     """Each part of the floor repeated by itself, in one process alone."""
     return {name: _cpu_ms(part) for name, part in _parts().items()}
-
-
-def woken_ms() -> float:
-    """Inference after a pause: who waits for a lone client wakes to caches that others have used meanwhile."""
-    infer, taken = _parts()["inference"], []
-    for _ in range(PAUSES):
-        time.sleep(PAUSE_S)
-        start = time.perf_counter()
-        infer()
-        taken.append(time.perf_counter() - start)
-    return median(taken) * 1000
 
 
 def _parts() -> dict[str, Callable[[], object]]:
@@ -222,13 +210,20 @@ def _asked(candidate: Candidate, server: Running, kind: str, clients: int) -> tu
         return found, (server.cpu_s() - before) / max(found.requests, 1) * 1000, server.memory_mib()
 
 
+def _alone(ask: Callable[[], tuple[Measured, float, float]], infer: Callable[[], object]) -> dict[str, float]:
+    """What a lone client waits, and what bare inference takes just before and just after: an aim in one breath."""
+    before, (found, _, _), after = _cpu_ms(infer), ask(), _cpu_ms(infer)
+    return {"p50_ms": found.percentile_ms(0.5), "bare_ms": (before + after) / 2}
+
+
 def measure() -> dict[str, Any]:
     """All candidates are up and take turns at each load, so that a slow minute of the machine is everybody's; who is
     not asked stands still."""
     rounds: dict[tuple[str, str, int], list[tuple[Measured, float, float]]] = {}
     floors: list[dict[str, float]] = []
     bare: list[dict[str, float]] = []
-    woken: list[float] = []
+    lone: list[dict[str, float]] = []
+    infer = _parts()["inference"]
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         up = list(filter(None, (_started(stack, each, folder) for each in candidates())))
@@ -236,7 +231,7 @@ def measure() -> dict[str, Any]:
             print(f"round {turn + 1} of {ROUNDS}", file=sys.stderr, flush=True)
             floors.append(floor_ms())
             bare.append(bare_ms())
-            woken.append(woken_ms())
+            lone += [_alone(functools.partial(_asked, *up[0], "WFDB", 1), infer) for _ in range(ALONE)]
             for kind, clients in itertools.product(KINDS, CLIENTS):
                 for candidate, server in up:
                     if kind in candidate.sent:
@@ -246,8 +241,7 @@ def measure() -> dict[str, Any]:
         "floor_ms": _medians(floors),
         "floors_ms": floors,
         "bare_ms": _medians(bare),
-        "woken_ms": median(woken),
-        "pause_ms": PAUSE_S * 1000,
+        "lone": lone,
         "stages_ms": _stages.profile({kind: sent.body for kind, sent in KINDS.items()}),
         "audit": _stages.audit(),
         "lines": [asdict(_line(key, found)) for key, found in rounds.items()],
