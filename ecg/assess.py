@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,14 +19,11 @@ from ecg.beats import Beats, Filtered
 from ecg.contract import Contract, IntendedUse, MapKind, OutOfDistribution
 from ecg.errors import EcgError, InferenceFailed, OutsidePopulation
 from ecg.explain import Attention
-from ecg.leads import LEADS
 from ecg.measure import Measurements
-from ecg.predictor import Inference, Predictor
+from ecg.predictor import EVERY_LEAD, Inference, Predictor
 from ecg.quality import QualityReport
 from ecg.recording import Recording, TwelveLead
 from ecg.risk import Risk
-
-_EVERY_LEAD: Final = np.ones(len(LEADS), dtype=bool)
 
 
 class Stage(NamedTuple):
@@ -160,7 +157,7 @@ def _side_by_side(
     inspecting = aside.submit(inspect)  # not sooner: only the network lets go of the interpreter
     inference = None
     with watch.stage("infer"), suppress(InferenceFailed):  # it may be a lead that must not be used
-        inference = predictor.infer(prepared.samples_mv, _EVERY_LEAD, maps=explain)
+        inference = predictor.infer(prepared.samples_mv, EVERY_LEAD, maps=explain)
     ready = Ready(recording, twelve, inspecting.result(), prepared)
     if inference is None or not ready.inspected.quality.lead_mask.all():
         inference = infer(ready, predictor, explain, watch)

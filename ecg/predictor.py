@@ -25,6 +25,8 @@ _MAPS: Final = ("lead_attention", "cross_lead", "temporal_attention", "lead_rele
 # The runtime raises what it would print, and what it prints is no line of our log.
 _FATAL: Final = 4
 _N: Final = len(LEADS)
+EVERY_LEAD: Final = np.ones(_N, dtype=bool)
+EVERY_LEAD.flags.writeable = False
 
 Array = NDArray[np.float32]
 

@@ -16,7 +16,7 @@ from ecg import beats as beat_room
 from ecg.contract import Contract, ProbeFacts, Step
 from ecg.errors import ContractInvalid, ProbeMismatch
 from ecg.leads import INDEPENDENT, LEADS, derive_limb_leads
-from ecg.predictor import Predictor
+from ecg.predictor import EVERY_LEAD, Predictor
 from ecg.preprocess import prepare
 from ecg.recording import Samples, TwelveLead
 
@@ -78,7 +78,7 @@ def verify(predictor: Predictor) -> None:
     moved_mv = float(np.abs(now - stamped).max())
     if not moved_mv <= contract.probe.tensor_tolerance_mv:
         raise ProbeMismatch(f"the known ECG's tensor moved by {moved_mv:.3g}: preprocessing is not what it was")
-    found = predictor.infer(now, np.ones(len(LEADS), dtype=bool)).log_hazard
+    found = predictor.infer(now, EVERY_LEAD).log_hazard
     if not abs(found - contract.probe.log_hazard) <= contract.probe.log_hazard_tolerance:
         raise ProbeMismatch(f"the known ECG's log-hazard is {found:.4f}, stamped was {contract.probe.log_hazard:.4f}")
 
