@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Final
 
-_LOAD: Final = Path("/proc/loadavg")  # "0.20 0.18 0.12 1/80 11206": of 80 threads one runs, which is who reads it
+_LOAD: Final = Path("/proc/loadavg")
+_RUNNING: Final = re.compile(rb"\S+ \S+ \S+ (\d+)/")  # 0.20 0.18 0.12 1/80 11206: of 80 threads one runs, who reads it
 _LONGEST_LINE: Final = 128
 
 
@@ -19,8 +21,8 @@ class Processors:
         """Fewer threads run than this process could have processors; never, where the system does not tell."""
         if self._load is None:
             return False
-        running, _, _ = os.pread(self._load, _LONGEST_LINE, 0).split()[3].partition(b"/")
-        return int(running) < self._usable
+        found = _RUNNING.match(os.pread(self._load, _LONGEST_LINE, 0))
+        return found is not None and int(found[1]) < self._usable
 
     def close(self) -> None:
         if self._load is not None:

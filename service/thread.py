@@ -34,6 +34,11 @@ class SideThread:
         self._jobs.put((done, job))
         return done
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a job stands behind the one under way."""
+        return not self._jobs.empty()
+
     def close(self, *, wait: bool) -> None:
         """The job that is under way is done, those behind it are not begun."""
         self._is_closed = True

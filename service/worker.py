@@ -20,23 +20,21 @@ class Worker:
         self._thread = SideThread("worker")
         self._second = ThreadPoolExecutor(1, "worker-second")
         self._processors = processors or Processors()
-        self._under_way = 0
 
     def spare(self) -> Executor | None:
-        """The second thread, while it takes a processor from nobody: an answer comes sooner by it, and costs more."""
-        return self._second if self._under_way == 1 and self._processors.is_one_idle() else None
+        """For the job under way: the second thread, while it takes a processor from nobody. An answer comes sooner by
+        it, and costs more."""
+        return self._second if not self._thread.has_waiting and self._processors.is_one_idle() else None
 
     async def run(self, job: Job[Result], gone: asyncio.Future[None] | None = None) -> Result:
         """The job's result, unless it takes too long or its caller is gone; then it sees that it may stop."""
         running = self._thread.start(job)
-        self._under_way += 1
         waited_for: set[asyncio.Future[Any]] = {running} if gone is None else {running, gone}
         try:
             await asyncio.wait(waited_for, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 return running.result()
         finally:
-            self._under_way -= 1
             running.cancel()
         if gone is not None and gone.done():
             raise ClientClosed("the caller closed the connection")

@@ -141,8 +141,13 @@ def test_the_second_thread_is_for_a_job_alone(monkeypatch: pytest.MonkeyPatch) -
         worker = Worker(timeout_s=5, processors=processors)
         monkeypatch.setattr(processors, "is_one_idle", lambda: True)
         assert isinstance(await worker.run(lambda _: worker.spare()), Executor)
-        first, _ = await asyncio.gather(*(worker.run(lambda _: worker.spare()) for _ in range(2)))
-        assert first is None
+        gate = threading.Event()
+        first = asyncio.create_task(worker.run(lambda _: gate.wait(5) and worker.spare()))
+        second = asyncio.create_task(worker.run(lambda _: None))
+        await asyncio.sleep(0.05)
+        gate.set()
+        assert await first is None
+        await second
         monkeypatch.setattr(processors, "is_one_idle", lambda: False)
         assert await worker.run(lambda _: worker.spare()) is None
         worker.close()
@@ -161,9 +166,13 @@ def test_the_kernel_tells_who_runs(tmp_path: Path, running: int, idle: bool, mon
     processors.close()
 
 
-def test_a_silent_kernel_means_none() -> None:
-    """As in a sandbox without that file."""
-    assert not Processors(Path("/nowhere/loadavg")).is_one_idle()
+@pytest.mark.parametrize("text", [None, "", "0.20 0.18", "not told here, sorry"])
+def test_a_silent_kernel_means_none(tmp_path: Path, text: str | None) -> None:
+    """As in a sandbox without that file, or with another one in its place."""
+    told = tmp_path / "loadavg"
+    if text is not None:
+        told.write_text(text)
+    assert not Processors(told).is_one_idle()
 
 
 def test_a_job_that_takes_too_long_is_told_so() -> None:
