@@ -8,6 +8,7 @@ import ipaddress
 import json
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
+from ecg.assess import Stage
 from service import logs, tracing
 from service.app import create_app
 from service.audit.store import Store
@@ -207,6 +209,15 @@ def test_files_are_told_by_their_mount(tmp_path: Path) -> None:
     for path, template in asked.items():
         assert f'method="GET",path="{template}",status="{statuses[path]}"' in counted
     assert "4711" not in counted + server.log.read_text()
+
+
+def test_stages_have_their_moments_in_a_trace() -> None:
+    """A stage of a quarter of a second that ended just now did so by the calendar, too."""
+    now_s, now_ns = time.perf_counter(), time.time_ns()
+    [(name, began, ended)] = tracing.by_the_clock([Stage("infer", now_s - 0.25, now_s)])
+    assert name == "infer"
+    assert ended == pytest.approx(now_ns, abs=1_000_000_000)
+    assert ended - began == pytest.approx(250_000_000, abs=10)
 
 
 def test_the_counts_are_true(tmp_path: Path) -> None:
